@@ -1,0 +1,147 @@
+"""Names and numbers: which symbol, account and price text stand for which index and tick.
+
+Floor 3.  Knows `engine.schema` only.  A `Directory` is a fold over durable blocks and nothing else, so the one
+that a restart builds from the log equals the one that the running venue has built.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.schema import EventKind, Phase, Tick
+
+__all__ = ["Directory", "Instrument"]
+
+CACHED_PRICES: Final = 65_536
+_FIRST_ACT: Final = int(EventKind.INSTRUMENT_DEFINED)
+_DEFINED: Final = (EventKind.INSTRUMENT_DEFINED, EventKind.ACCOUNT_DEFINED)
+
+
+@dataclass(slots=True)
+class Instrument:
+    """One instrument: its terms as the act gave them, its tick and the phase it is in."""
+
+    number: int
+    symbol: str
+    tick: Tick
+    terms: dict[str, Any]
+    phase: Phase = Phase.CLOSED
+    why: str = ""
+    ticks_of: dict[str, int | None] = field(default_factory=dict, repr=False)
+    text_of: dict[int, str] = field(default_factory=dict, repr=False)
+
+
+class Directory:
+    """The venue's names, learned from durable commands and events.
+
+    Instruments and accounts are numbered from 1 as in the event rows; 0 names none.
+    """
+
+    __slots__ = (
+        "account_names",
+        "account_numbers",
+        "instruments",
+        "members",
+        "numbers",
+        "owners",
+        "seq",
+        "trading_day",
+    )
+
+    def __init__(self) -> None:
+        self.seq = 0
+        self._clear()
+
+    def _clear(self) -> None:
+        self.trading_day = 0  # yyyymmdd, 0 before the first day.open
+        self.instruments: list[Instrument | None] = [None]
+        self.numbers: dict[str, int] = {}
+        self.account_names: list[str] = [""]
+        self.account_numbers: dict[str, int] = {}
+        self.members: list[str] = [""]
+        self.owners: list[str] = [""]
+
+    def learn(self, commands: npt.NDArray[np.void], payload: bytes, events: npt.NDArray[np.void]) -> None:
+        """Fold one durable block: COMMAND rows of contiguous seq, their payload section and all their EVENT rows."""
+        if not len(commands):
+            return
+        first = int(commands["seq"][0])
+        self.seq = first + len(commands) - 1
+        if int(events["kind"].max(initial=0)) < _FIRST_ACT:
+            return
+        for event in events[events["kind"] >= _FIRST_ACT]:
+            kind = int(event["kind"])
+            if kind == EventKind.PHASE_CHANGED or kind in _DEFINED:
+                command = commands[int(event["seq"]) - first]
+                start = int(command["target_lo"])
+                terms = json.loads(payload[start : start + int(command["target_hi"])])
+                self._define(kind, event, terms)
+            elif kind == EventKind.DAY_OPENED:
+                self._clear()
+                self.trading_day = int(event["qty"])
+
+    def _define(self, kind: int, event: np.void, terms: dict[str, Any]) -> None:
+        number = int(event["instrument"])
+        if kind == EventKind.PHASE_CHANGED:
+            instrument = self.instruments[number]
+            assert instrument is not None, "a phase changes only after the instrument's definition"
+            instrument.phase = Phase(int(event["phase"]))
+            instrument.why = terms.get("why", "")
+        elif kind == EventKind.INSTRUMENT_DEFINED:
+            assert number == len(self.instruments), "instruments are numbered in the order of their definition"
+            symbol = terms["symbol"]
+            self.instruments.append(Instrument(number, symbol, Tick.parse(terms["tick"]), terms))
+            self.numbers[symbol] = number
+        else:
+            number = int(event["account"])
+            assert number == len(self.account_names), "accounts are numbered in the order of their definition"
+            self.account_names.append(terms["account"])
+            self.account_numbers[terms["account"]] = number
+            self.members.append(terms["member"])
+            self.owners.append(terms["owner"])
+
+    def instrument(self, symbol: str) -> Instrument | None:
+        """The instrument of a symbol, or None."""
+        return self.instruments[self.numbers.get(symbol, 0)]
+
+    def symbol(self, number: int) -> str:
+        """The symbol of an instrument number; empty for one that is not defined."""
+        found = self.instruments[number] if 0 < number < len(self.instruments) else None
+        return found.symbol if found is not None else ""
+
+    def account(self, number: int) -> str:
+        """The name of an account number; empty for one that is not defined."""
+        return self.account_names[number] if 0 < number < len(self.account_names) else ""
+
+    def price_ticks(self, number: int, text: str) -> int | None:
+        """Ticks of a decimal price text, None if it is off the tick; ValueError if it is no decimal."""
+        instrument = self.instruments[number]
+        assert instrument is not None
+        cache = instrument.ticks_of
+        try:
+            return cache[text]
+        except KeyError:
+            ticks = instrument.tick.ticks(text)
+            if len(cache) >= CACHED_PRICES:
+                cache.clear()
+            cache[text] = ticks
+            return ticks
+
+    def price_text(self, number: int, ticks: int) -> str:
+        """The decimal text of a price in ticks."""
+        instrument = self.instruments[number]
+        assert instrument is not None
+        cache = instrument.text_of
+        try:
+            return cache[ticks]
+        except KeyError:
+            text = instrument.tick.text(ticks)
+            if len(cache) >= CACHED_PRICES:
+                cache.clear()
+            cache[ticks] = text
+            return text
