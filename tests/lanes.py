@@ -57,12 +57,12 @@ class Lane:
     covers_core: bool = False
 
 
-OWN_FOLDERS = ("tests/properties", "tests/faults", "tests/e2e", "tests/bench_guards")
+OWN_FOLDERS = ("tests/properties", "tests/tracebook", "tests/faults", "tests/e2e", "tests/bench_guards")
 TWO_BUILDS = ("tests/engine", "tests/properties", "tests/scenarios", "tests/test_canary.py")
 
 LANES = (
     Lane(name="unit", budget_s=240, folders=("tests",), without=OWN_FOLDERS, workers=2, fast_s=60),
-    Lane(name="differential", budget_s=240, folders=("tests/properties",), workers=2, fast_s=60),
+    Lane(name="differential", budget_s=240, folders=("tests/properties", "tests/tracebook"), workers=2, fast_s=60),
     Lane(
         name="jit_off",
         budget_s=120,
