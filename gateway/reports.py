@@ -1,0 +1,211 @@
+"""What became of every order today: a fold over EVENT rows, and the private reports made from it.
+
+Floor 3.  The fold sees durable events only (offline: those of the line before), in order, and nothing else; the one
+rebuilt from the log at a start equals the one that ran.  It keeps live orders and today's ended ones, forgets at
+`day.opened`, and never decides anything: the core has decided.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from msgspec import UNSET
+
+from engine.schema import EventKind, OrdStatus, OrdType, Side, Smp, TimeInForce, word
+from gateway.codec import Event, event_to_json
+from gateway.directory import Directory
+
+__all__ = ["Order", "Reports", "answer_to_json", "exec_to_json", "order_to_json"]
+
+_ACCEPTED: Final = int(EventKind.ORDER_ACCEPTED)
+_RESTORED: Final = int(EventKind.ORDER_RESTORED)
+_AMENDED: Final = int(EventKind.ORDER_AMENDED)
+_CANCELED: Final = int(EventKind.ORDER_CANCELED)
+_EXPIRED: Final = int(EventKind.ORDER_EXPIRED)
+_TRADE: Final = int(EventKind.TRADE)
+_PREVENTED: Final = int(EventKind.ORDER_PREVENTED)
+_REJECTED: Final = int(EventKind.ORDER_REJECTED)
+_DAY_OPENED: Final = int(EventKind.DAY_OPENED)
+_DECREMENT: Final = int(Smp.DECREMENT)
+_NEW, _PARTIAL, _FILLED = int(OrdStatus.NEW), int(OrdStatus.PARTIALLY_FILLED), int(OrdStatus.FILLED)
+_STATUS_WORDS: Final = {int(status): word(status) for status in OrdStatus}
+_SIDE_WORDS: Final = {int(side): word(side) for side in Side}
+_TYPE_WORDS: Final = {int(kind): word(kind) for kind in OrdType}
+_TIF_WORDS: Final = {int(tif): word(tif) for tif in TimeInForce}
+_EXEC_WORDS: Final = {
+    _ACCEPTED: "accepted",
+    _RESTORED: "restored",
+    _AMENDED: "amended",
+    _CANCELED: "canceled",
+    _EXPIRED: "expired",
+    _TRADE: "trade",
+    _PREVENTED: "prevented",
+}
+
+
+class Order:
+    """One order as its owner sees it; quantities in lots, price in ticks, status an OrdStatus."""
+
+    __slots__ = (
+        "account", "cl_ord_id", "cum_qty", "instrument", "leaves_qty", "ord_type", "order_id", "order_qty", "price",
+        "side", "status", "time_in_force",
+    )  # fmt: skip
+
+    def __init__(self, event: Event) -> None:
+        self.account = event.account
+        self.instrument = event.instrument
+        self.order_id = event.order_id
+        self.side = event.side
+        self.ord_type = event.ord_type
+        self.time_in_force = event.time_in_force
+        self.cl_ord_id = event.cl_ord_id
+        self.set(event)
+
+    def set(self, event: Event) -> None:
+        """Take price and quantities from an event that states them all."""
+        self.price = event.price
+        self.order_qty = event.qty
+        self.leaves_qty = event.leaves_qty
+        self.cum_qty = event.cum_qty
+        self.status = _PARTIAL if event.cum_qty else _NEW
+
+
+class Reports:
+    """The orders of the trading day by account, id and client id."""
+
+    def __init__(self) -> None:
+        self._clear()
+
+    def _clear(self) -> None:
+        self._orders: dict[int, Order] = {}
+        self._by_client_id: dict[int, dict[str, Order]] = {}
+        self._live: dict[int, dict[int, Order]] = {}
+
+    def learn(self, event: Event) -> tuple[Order | None, Order | None]:
+        """Fold one event; return the orders it is about, as they stand after it: its own, and a trade's resting one."""
+        kind = event.kind
+        if kind == _TRADE:
+            own, other = self._orders[event.order_id], self._orders[event.resting_order_id]
+            self._fill(own, event.leaves_qty, event.cum_qty)
+            self._fill(other, event.resting_leaves_qty, other.cum_qty + event.qty)
+            return own, other
+        if kind in (_ACCEPTED, _RESTORED):
+            own = self._orders[event.order_id] = Order(event)
+            self._by_client_id.setdefault(event.account, {})[event.cl_ord_id] = own
+            self._live.setdefault(event.account, {})[event.order_id] = own
+            return own, None
+        if kind in (_CANCELED, _EXPIRED):
+            own = self._orders[event.order_id]
+            own.set(event)
+            own.status = int(OrdStatus.CANCELED if kind == _CANCELED else OrdStatus.EXPIRED)
+            del self._live[own.account][own.order_id]
+            return own, None
+        if kind == _AMENDED:
+            own = self._orders[event.order_id]
+            own.set(event)
+            own.cl_ord_id = event.cl_ord_id
+            self._by_client_id[own.account][event.cl_ord_id] = own
+            return own, None
+        if kind == _PREVENTED:
+            own, other = self._orders[event.order_id], self._orders[event.resting_order_id]
+            if event.smp == _DECREMENT:
+                for order, leaves in ((own, event.leaves_qty), (other, event.resting_leaves_qty)):
+                    order.leaves_qty = leaves
+                    order.order_qty = order.cum_qty + leaves
+            return own, other
+        if kind == _DAY_OPENED:
+            self._clear()
+        return None, None
+
+    def _fill(self, order: Order, leaves_qty: int, cum_qty: int) -> None:
+        order.leaves_qty = leaves_qty
+        order.cum_qty = cum_qty
+        if leaves_qty:
+            order.status = _PARTIAL
+        else:
+            order.status = _FILLED
+            del self._live[order.account][order.order_id]
+
+    def find(self, account: int, name: Any) -> Order | None:
+        """The account's own order that a request names by its cl_ord_id or order_id (live or ended today)."""
+        if name.cl_ord_id is not UNSET:
+            return self._by_client_id.get(account, {}).get(name.cl_ord_id)
+        order = self._orders.get(name.order_id)
+        return order if order is not None and order.account == account else None
+
+    def instrument(self, account: int, name: Any) -> int:
+        """The instrument of the order that an amend names, whoever owns it if named by order_id; 0 if there is none."""
+        if name.cl_ord_id is not UNSET:
+            order = self._by_client_id.get(account, {}).get(name.cl_ord_id)
+        else:
+            order = self._orders.get(name.order_id)
+        return 0 if order is None else order.instrument
+
+    def live(self, account: int) -> list[Order]:
+        """The account's live orders by rising order_id."""
+        return [order for _, order in sorted(self._live.get(account, {}).items())]
+
+
+def order_to_json(order: Order, directory: Directory) -> dict[str, Any]:
+    """An order's state, as the answer to order.status gives it."""
+    out: dict[str, Any] = {
+        "account": directory.account(order.account),
+        "symbol": directory.symbol(order.instrument),
+        "order_id": order.order_id,
+        "cl_ord_id": order.cl_ord_id,
+        "status": _STATUS_WORDS[order.status],
+        "side": _SIDE_WORDS[order.side],
+        "ord_type": _TYPE_WORDS[order.ord_type],
+        "time_in_force": _TIF_WORDS[order.time_in_force],
+        "order_qty": order.order_qty,
+        "leaves_qty": order.leaves_qty,
+        "cum_qty": order.cum_qty,
+    }
+    if order.ord_type == OrdType.LIMIT or order.price:
+        out["price"] = directory.price_text(order.instrument, order.price)
+    return out
+
+
+def exec_to_json(event: Event, order: Order, directory: Directory) -> dict[str, Any]:
+    """The private report of an event to the account of one of its orders, whose state after it `order` is."""
+    kind = event.kind
+    out: dict[str, Any] = {
+        "ev": "exec",
+        "exec_id": f"{event.seq}.{event.i}",
+        "seq": event.seq,
+        "i": event.i,
+        "exec": _EXEC_WORDS[kind],
+        "account": directory.account_names[order.account],
+        "symbol": directory.symbol(order.instrument),
+        "side": _SIDE_WORDS[order.side],
+        "order_id": order.order_id,
+        "cl_ord_id": order.cl_ord_id,
+        "status": _STATUS_WORDS[order.status],
+        "order_qty": order.order_qty,
+        "leaves_qty": order.leaves_qty,
+        "cum_qty": order.cum_qty,
+        "ts": event.time // 1000,
+    }
+    if order.ord_type == OrdType.LIMIT or order.price:
+        out["price"] = directory.price_text(order.instrument, order.price)
+    if kind == _TRADE:
+        out["last_px"] = directory.price_text(event.instrument, event.price)
+        out["last_qty"] = event.qty
+        out["trade_id"] = event.trade_id
+        out["aggressor"] = order.order_id == event.order_id
+    elif kind != _ACCEPTED:
+        told = event_to_json(event, directory)
+        for key in ("reason", "canceled_qty", "expired_qty", "priority", "smp", "qty"):
+            if key in told:
+                out["last_qty" if key == "qty" else key] = told[key]
+    return out
+
+
+def answer_to_json(event: Event, request_id: int, directory: Directory) -> dict[str, Any]:
+    """The answer to the request whose command's event this is (the first, of a mass cancel the last)."""
+    out = event_to_json(event, directory)
+    if event.kind == _REJECTED:
+        return {"id": request_id, "ok": False, **out, "fate": "not_done"}
+    if event.kind == _ACCEPTED:
+        out["status"] = "new"
+    return {"id": request_id, "ok": True, **out}
