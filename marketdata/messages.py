@@ -1,0 +1,159 @@
+"""The messages of `/ws/v1/md` that the server sends, as marketdata/FEED.md describes them.
+
+The structs are the single source of field names and order.  A Frame is the text of one message, made once and
+shared by every reader that it goes to.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import msgspec
+
+__all__ = [
+    "CHANNELS",
+    "DEPTHS",
+    "LEVELS_PER_MESSAGE",
+    "TRADES_PER_MESSAGE",
+    "Book",
+    "Error",
+    "Frame",
+    "Heartbeat",
+    "Pong",
+    "Status",
+    "Subscribed",
+    "Trade",
+    "Trades",
+    "Unsubscribed",
+    "encode",
+    "parts",
+]
+
+CHANNELS: Final = ("book", "trades", "status")
+DEPTHS: Final = (0, 10, 50)
+# So that no frame passes 1 MiB: a level takes at most 60 bytes, a trade at most 150.
+LEVELS_PER_MESSAGE: Final = 16_384
+TRADES_PER_MESSAGE: Final = 6_144
+
+LevelRow = tuple[str, int, int]
+"""Price, lots, number of orders."""
+
+
+class _Message(msgspec.Struct, frozen=True, tag_field="ev", omit_defaults=True):
+    pass
+
+
+class Book(_Message, frozen=True, tag="book"):
+    """A snapshot (prev 0: it replaces what the reader holds) or the levels that one command changed."""
+
+    symbol: str
+    type: str
+    seq: int
+    prev: int
+    ts: int
+    bids: list[LevelRow]
+    asks: list[LevelRow]
+    crc: int
+    tick: str | None = None
+    depth: int | None = None
+    more: bool = False
+
+
+class Trade(msgspec.Struct, frozen=True):
+    """One trade; aggressor_side is the side of the incoming order."""
+
+    trade_id: int
+    price: str
+    qty: int
+    aggressor_side: str
+    ts: int
+
+
+class Trades(_Message, frozen=True, tag="trade"):
+    """The last trades (snapshot) or those of one command (update), oldest first."""
+
+    symbol: str
+    type: str
+    seq: int
+    prev: int
+    trades: list[Trade]
+    more: bool = False
+
+
+class Status(_Message, frozen=True, tag="status"):
+    """The trading phase and the reason that was given for it."""
+
+    symbol: str
+    type: str
+    seq: int
+    prev: int
+    ts: int
+    phase: str
+    reason: str | None
+
+
+class Heartbeat(_Message, frozen=True, tag="hb"):
+    """The last durable seq and the server's clock, each second."""
+
+    seq: int
+    ts: int
+
+
+class Subscribed(_Message, frozen=True, tag="subscribed"):
+    """The answer to a subscribe; the snapshots follow it."""
+
+    id: int
+    ok: bool
+    seq: int
+
+
+class Unsubscribed(_Message, frozen=True, tag="unsubscribed"):
+    """The answer to an unsubscribe; nothing of it follows any more."""
+
+    id: int
+    ok: bool
+
+
+class Pong(_Message, frozen=True, tag="pong"):
+    """The answer to a ping."""
+
+    id: int
+
+
+class Error(_Message, frozen=True, tag="error"):
+    """A request that was not carried out, in no part."""
+
+    id: int | None
+    ok: bool
+    code: str
+    text: str
+    fate: str
+
+
+class Frame(NamedTuple):
+    """One encoded message and its size in bytes."""
+
+    text: str
+    size: int
+
+
+_encoder: Final = msgspec.json.Encoder()
+
+
+def encode(message: _Message) -> Frame:
+    """Encode a message once for all its readers."""
+    data = _encoder.encode(message)
+    return Frame(data.decode(), len(data))
+
+
+def parts(bids: int, asks: int) -> list[tuple[slice, slice]]:
+    """Divide so many bids and asks over messages of at most LEVELS_PER_MESSAGE levels; at least one message.
+
+    >>> parts(2, 1)
+    [(slice(0, 2, None), slice(0, 1, None))]
+    """
+    size = LEVELS_PER_MESSAGE // 2
+    count = max(1, -(-bids // size), -(-asks // size))
+    return [
+        (slice(i * size, min(bids, (i + 1) * size)), slice(i * size, min(asks, (i + 1) * size))) for i in range(count)
+    ]
