@@ -1,0 +1,256 @@
+"""What acts say: the readable reading of their payloads (rules R40 to R44), as plain objects.
+
+Owns the terms of an instrument, the identity of an account and the checks that let a payload become one.
+Imports the schema only and knows nothing of orders; `engine/reference.py` carries the acts out.  A payload
+that does not say what its rule asks for raises `Refused(Code.BAD_TERMS)`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, NoReturn
+
+from engine.schema import (
+    DEFAULT_PROTECTION_TICKS,
+    DEFAULT_WINDOW_TICKS,
+    MAX_FAR_LEVELS,
+    MAX_ORDER_QTY,
+    MAX_PRICE_TICKS,
+    MAX_WINDOW_TICKS,
+    NAME_PATTERN,
+    SYMBOL_ALL,
+    Code,
+    Phase,
+    Tick,
+    words,
+)
+
+__all__ = ["AccountTerms", "InstrumentTerms", "PhaseChange", "Refused", "TradingDay", "read_payload"]
+
+Payload = dict[str, int | str]
+
+TEXT_MAX: Final = 200
+MAX_TRADE_ID: Final = 1 << 62
+_NAME: Final = re.compile(NAME_PATTERN)
+_DATE: Final = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
+_MONTH_DAYS: Final = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+
+
+class Refused(Exception):
+    """An act that cannot be done, and the code that says why."""
+
+    def __init__(self, code: Code) -> None:
+        super().__init__(code.name)
+        self.code = code
+
+
+def read_payload(payload: bytes, offset: int, length: int) -> Payload:
+    """Read the JSON object at `offset` of a block's payload section; BAD_TERMS unless it lies there and is one."""
+    if offset < 0 or length < 0 or offset + length > len(payload):
+        _refuse()
+    try:
+        read = json.loads(payload[offset : offset + length].decode(), object_pairs_hook=_without_repeats)
+    except (ValueError, RecursionError):
+        _refuse()
+    if not isinstance(read, dict):
+        _refuse()
+    return read
+
+
+def _without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    read = dict(pairs)
+    if len(read) != len(pairs):
+        _refuse()
+    return read
+
+
+@dataclass(frozen=True)
+class InstrumentTerms:
+    """R40: what an instrument is.  Prices in ticks, quantities in lots; `said` is the payload as it was given."""
+
+    symbol: str
+    min_price: int
+    max_price: int
+    max_order_qty: int
+    protection_ticks: int
+    window_start: int
+    window_ticks: int
+    said: Payload
+
+    @classmethod
+    def read(cls, payload: Payload) -> InstrumentTerms:
+        """Read an instrument.define."""
+        _keys(
+            payload,
+            must="symbol ccy unit contract_size tick min_price max_price max_order_qty",
+            may="name protection_ticks reference_price window_ticks",
+        )
+        symbol = _name(payload, "symbol")
+        _name(payload, "ccy")
+        _name(payload, "unit")
+        _integer(payload, "contract_size", 1)
+        _text(payload, "name")
+        if symbol == SYMBOL_ALL:
+            _refuse()
+        try:
+            tick = Tick.parse(_string(payload, "tick"))
+        except ValueError:
+            _refuse()
+        min_price = _price(payload, "min_price", tick)
+        max_price = _price(payload, "max_price", tick)
+        if not -MAX_PRICE_TICKS <= min_price <= max_price <= MAX_PRICE_TICKS:
+            _refuse()
+        middle = (min_price + max_price) // 2
+        if "reference_price" in payload:
+            middle = _price(payload, "reference_price", tick)
+            if not min_price <= middle <= max_price:
+                _refuse()
+        # R15: the window lies around the reference price, moved so that it lies inside the band.
+        band = max_price - min_price + 1
+        width = min(band, _integer(payload, "window_ticks", 1, MAX_WINDOW_TICKS, DEFAULT_WINDOW_TICKS))
+        start = max(min_price, min(middle - width // 2, max_price - width + 1))
+        return cls(
+            symbol=symbol,
+            min_price=min_price,
+            max_price=max_price,
+            max_order_qty=_integer(payload, "max_order_qty", 1, MAX_ORDER_QTY),
+            protection_ticks=_integer(payload, "protection_ticks", 0, MAX_ORDER_QTY, DEFAULT_PROTECTION_TICKS),
+            window_start=start,
+            window_ticks=width,
+            said=payload,
+        )
+
+    @property
+    def levels(self) -> int:
+        """How many of the venue's price levels the instrument takes (R40)."""
+        covers_band = self.window_ticks == self.max_price - self.min_price + 1
+        return 2 * self.window_ticks + (0 if covers_band else 2 * MAX_FAR_LEVELS)
+
+    def is_far(self, price: int) -> bool:
+        """Whether a price lies outside the window (R15)."""
+        return not self.window_start <= price < self.window_start + self.window_ticks
+
+
+@dataclass(frozen=True)
+class AccountTerms:
+    """R41: an account, the member it trades through and its beneficial owner."""
+
+    account: str
+    member: str
+    owner: str
+
+    @classmethod
+    def read(cls, payload: Payload) -> AccountTerms:
+        """Read an account.define."""
+        _keys(payload, must="account member owner")
+        return cls(_name(payload, "account"), _name(payload, "member"), _name(payload, "owner"))
+
+
+@dataclass(frozen=True)
+class PhaseChange:
+    """R42: a wish for a phase, of one instrument or (symbol ALL) of every one."""
+
+    symbol: str
+    phase: Phase
+
+    @classmethod
+    def read(cls, payload: Payload) -> PhaseChange:
+        """Read a phase.set."""
+        _keys(payload, must="symbol phase", may="why by")
+        _text(payload, "why")
+        _text(payload, "by")
+        symbol = _name(payload, "symbol")
+        phase = words(Phase).get(_string(payload, "phase"))
+        if not isinstance(phase, Phase):
+            _refuse()
+        return cls(symbol, phase)
+
+
+@dataclass(frozen=True)
+class TradingDay:
+    """R44: the day that is opened, and the number its first trade will bear."""
+
+    trading_day: str
+    next_trade_id: int
+
+    @classmethod
+    def read(cls, payload: Payload) -> TradingDay:
+        """Read a day.open."""
+        _keys(payload, must="trading_day next_trade_id")
+        match = _DATE.fullmatch(_string(payload, "trading_day"))
+        if match is None:
+            _refuse()
+        year, month, day = map(int, match.groups())
+        if not (year >= 1 and 1 <= month <= 12 and 1 <= day <= _month_days(year, month)):
+            _refuse()
+        return cls(match.group(), _integer(payload, "next_trade_id", 1, MAX_TRADE_ID))
+
+    @staticmethod
+    def read_start(payload: Payload) -> None:
+        """Read a day.start, which says nothing more."""
+        _keys(payload)
+
+    @property
+    def number(self) -> int:
+        """The day as the number yyyymmdd."""
+        return int(self.trading_day.replace("-", ""))
+
+
+def _month_days(year: int, month: int) -> int:
+    leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
+    return 29 if month == 2 and leap else _MONTH_DAYS[month - 1]
+
+
+def _refuse() -> NoReturn:
+    raise Refused(Code.BAD_TERMS)
+
+
+def _keys(payload: Mapping[str, object], must: str = "", may: str = "") -> None:
+    if not set(must.split()) <= payload.keys() <= set(must.split()) | set(may.split()):
+        _refuse()
+
+
+def _string(payload: Mapping[str, object], key: str) -> str:
+    value = payload[key]
+    if not isinstance(value, str):
+        _refuse()
+    return value
+
+
+def _name(payload: Mapping[str, object], key: str) -> str:
+    value = _string(payload, key)
+    if not _NAME.fullmatch(value):
+        _refuse()
+    return value
+
+
+def _text(payload: Mapping[str, object], key: str) -> None:
+    """Check an optional text of at most 200 characters, none of them half a surrogate pair."""
+    if key in payload:
+        value = _string(payload, key)
+        if len(value) > TEXT_MAX or any("\ud800" <= character <= "\udfff" for character in value):
+            _refuse()
+
+
+def _integer(
+    payload: Mapping[str, object], key: str, low: int, high: int | None = None, default: int | None = None
+) -> int:
+    value = payload.get(key, default)
+    # JSON's true and false are integers to Python, but not to the rules.
+    if not isinstance(value, int) or isinstance(value, bool) or value < low or (high is not None and value > high):
+        _refuse()
+    return value
+
+
+def _price(payload: Mapping[str, object], key: str, tick: Tick) -> int:
+    """A decimal price in whole ticks."""
+    try:
+        ticks = tick.ticks(_string(payload, key))
+    except ValueError:
+        _refuse()
+    if ticks is None:
+        _refuse()
+    return ticks

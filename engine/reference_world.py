@@ -1,0 +1,302 @@
+"""The readable matcher's world: what a venue holds, and how its EVENT rows are written.
+
+Owns the state, the section 'What the event rows hold' of the rule book, and the pictures of the state that can be
+compared with the compiled core's (`dump`, `book`).  Decides nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from functools import lru_cache
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.reference_book import Account, Command, Instrument, Order
+from engine.schema import (
+    CODE_RULE,
+    DUP,
+    EVENT,
+    LAST,
+    POST_ONLY,
+    TRADE,
+    Code,
+    CommandKind,
+    EventKind,
+    Limits,
+    OrdType,
+    Side,
+    TimeInForce,
+    cl_ord_id_key,
+    word,
+)
+
+__all__ = ["World", "id_key"]
+
+id_key = lru_cache(maxsize=1 << 16)(cl_ord_id_key)
+"""`cl_ord_id_key`, remembered: folding an id in Python costs more than all the rest of a command."""
+
+_DEFAULT_LIMITS: Final = Limits()
+_BLANK: Final[tuple[Any, ...]] = tuple(np.zeros((), EVENT).item())
+
+
+class World:
+    """Everything a venue knows.  `limits` are its sizes (R15, R40, R41)."""
+
+    def __init__(self, limits: Limits = _DEFAULT_LIMITS) -> None:
+        self.limits = limits
+        self.seq = 0
+        self.time = 0
+        self.trading_day = ""
+        self.next_trade_id = 1
+        self.instruments: list[Instrument] = []
+        self.symbols: dict[str, Instrument] = {}
+        self.accounts: list[Account] = []
+        self.account_names: set[str] = set()
+        self.live: dict[int, Order] = {}
+        # R6: who consumed which client id today, by account and key; ended orders stay, so that a repeat is answered.
+        self.day_ids: dict[tuple[int, int, int], Order] = {}
+        self._commands = 0  # how many have come (R44)
+        self._restating = False  # R44: between day.open and day.start
+        self._restored = 0
+        self._command: Command
+        self._subject: Order | None = None  # the order that the present cancel or amend is about
+        self._rows: list[tuple[Any, ...]] = []
+        self._trades: list[tuple[int, tuple[Any, ...]]] = []
+        self._lasts: list[int] = []
+        self._first_row = 0
+
+    def _begin(self, command: Command) -> None:
+        """R1: the next command, in a time that never runs backwards."""
+        self._commands += 1
+        self._command = command
+        self._subject = None
+        self._first_row = len(self._rows)
+        self.seq = command.seq
+        self.time = max(self.time, command.time)
+
+    # --- looking things up -------------------------------------------------------------------------------------
+
+    def _account(self, number: int) -> Account | None:
+        return self.accounts[number - 1] if 1 <= number <= len(self.accounts) else None
+
+    def _instrument(self, number: int) -> Instrument | None:
+        return self.instruments[number - 1] if 1 <= number <= len(self.instruments) else None
+
+    def _owner_of_id(self, account: int, cl_ord_id: bytes) -> Order | None:
+        """R6: the order that consumed a client id today."""
+        return self.day_ids.get((account, *id_key(cl_ord_id)))
+
+    def _found(self) -> Order:
+        assert self._subject is not None, "the gates found the order"
+        return self._subject
+
+    # --- events ------------------------------------------------------------------------------------------------
+
+    def _event(
+        self,
+        kind: EventKind,
+        *,
+        instrument: int = 0,
+        account: int = 0,
+        phase: int = 0,
+        code: Code = Code.OK,
+        flags: int = 0,
+        side: int = 0,
+        ord_type: int = 0,
+        time_in_force: int = 0,
+        reason: int = 0,
+        order_id: int = 0,
+        price: int = 0,
+        qty: int = 0,
+        leaves_qty: int = 0,
+        cum_qty: int = 0,
+        cl_ord_id: bytes = b"",
+        delta_qty: int = 0,
+        old_price: int = 0,
+    ) -> None:
+        """Write one EVENT row; every field not named is 0."""
+        self._rows.append(
+            (
+                *self._head(kind, instrument, account, phase, code),
+                *(flags, side, ord_type, time_in_force, reason, self._command.kind, order_id),
+                *(price, qty, leaves_qty, cum_qty, cl_ord_id, delta_qty, old_price),
+            )
+        )
+
+    def _head(self, kind: EventKind, instrument: int, account: int, phase: int, code: Code) -> tuple[int, ...]:
+        rule = CODE_RULE[code] if code else 0
+        index = len(self._rows) - self._first_row
+        return self.seq, self.time, index, instrument, account, kind, phase, code, rule
+
+    def _order_event(self, kind: EventKind, order: Order, **fields: Any) -> None:
+        """An event about one order, its own fields as they are now."""
+        self._event(
+            kind,
+            instrument=order.instrument.number,
+            account=order.account,
+            phase=order.instrument.phase,
+            side=order.side,
+            ord_type=order.ord_type,
+            time_in_force=order.time_in_force,
+            order_id=order.order_id,
+            price=order.price,
+            qty=order.order_qty,
+            leaves_qty=order.leaves_qty,
+            cum_qty=order.cum_qty,
+            **fields,
+        )
+
+    def _trade_event(
+        self,
+        kind: EventKind,
+        order: Order,
+        resting: Order,
+        qty: int,
+        *,
+        trade_id: int = 0,
+        smp: int = 0,
+        leavers: tuple[Order, ...] = (),
+    ) -> None:
+        """A row that names both sides; `leavers` are about to be canceled, so nothing of them is open any more."""
+        leaves_qty = 0 if order in leavers else order.leaves_qty
+        resting_leaves_qty = 0 if resting in leavers else resting.leaves_qty
+        row = (
+            *self._head(kind, order.instrument.number, order.account, order.instrument.phase, Code.OK),
+            *(0, order.side, order.ord_type, order.time_in_force, 0, self._command.kind, order.order_id),
+            *(resting.price, qty, leaves_qty, order.cum_qty, trade_id, resting.order_id, resting.account, smp),
+            *(resting_leaves_qty, 0, 0),
+        )
+        self._trades.append((len(self._rows), row))
+        self._rows.append(_BLANK)
+
+    def _reject(self, command: Command, code: Code) -> None:
+        """A refusal; it repeats what the request said."""
+        found = self._subject
+        of_order = command.kind in (CommandKind.ORDER_PLACE, CommandKind.ORDER_RESTORE)
+        number = found.instrument.number if found is not None else 0
+        if of_order or command.kind == CommandKind.ORDER_MASS_CANCEL:
+            number = command.instrument
+        instrument = self._instrument(number)
+        self._event(
+            EventKind.ORDER_REJECTED,
+            instrument=number,
+            account=command.account,
+            phase=instrument.phase if instrument else 0,
+            code=code,
+            side=command.side,
+            ord_type=command.ord_type if of_order else 0,
+            time_in_force=command.time_in_force if of_order else 0,
+            order_id=found.order_id if found is not None else 0,
+            price=command.price,
+            qty=command.order_qty,
+            cl_ord_id=command.cl_ord_id,
+        )
+
+    def _answer_duplicate(self, command: Command) -> None:
+        """R6: tell the state of the order that consumed the repeated id."""
+        order = self._owner_of_id(command.account, command.cl_ord_id)
+        assert order is not None, "an id is a duplicate of something"
+        ended = order.ended is not None
+        self._event(
+            EventKind.ORDER_STATUS,
+            instrument=order.instrument.number,
+            account=order.account,
+            phase=order.instrument.phase,
+            code=Code.DUPLICATE,
+            flags=DUP,
+            side=0 if ended else order.side,
+            ord_type=0 if ended else order.ord_type,
+            time_in_force=0 if ended else order.time_in_force,
+            reason=order.status,
+            order_id=order.order_id,
+            price=0 if ended else order.price,
+            qty=order.order_qty,
+            leaves_qty=order.leaves_qty,
+            cum_qty=order.cum_qty,
+            cl_ord_id=command.cl_ord_id,
+        )
+
+    def _written(self) -> npt.NDArray[np.void]:
+        """The rows of a block as EVENT records, each command's last one marked."""
+        events = np.array(self._rows, EVENT)
+        if self._trades:
+            places, rows = zip(*self._trades, strict=True)
+            events.view(TRADE)[list(places)] = np.array(list(rows), TRADE)
+        events["flags"][self._lasts] |= LAST
+        return events
+
+    # --- pictures of the world ---------------------------------------------------------------------------------
+
+    def dump(self) -> dict[str, Any]:
+        """The canonical picture of the world, of plain values; equal to the core's for equal worlds."""
+        return {
+            "trading_day": self.trading_day,
+            "seq": self.seq,
+            "time": self.time,
+            "next_trade_id": self.next_trade_id,
+            "instruments": [
+                {**instrument.terms.said, "phase": word(instrument.phase)} for instrument in self.instruments
+            ],
+            "accounts": [asdict(account.terms) for account in self.accounts],
+            "orders": [
+                self._picture(order)
+                for instrument in self.instruments
+                for side in Side
+                for order in instrument.sides[side].best_first()
+            ],
+        }
+
+    def _picture(self, order: Order) -> dict[str, Any]:
+        return {
+            "order_id": order.order_id,
+            "account": self.accounts[order.account - 1].terms.account,
+            "symbol": order.instrument.terms.symbol,
+            "side": word(order.side),
+            "price": order.price,
+            "order_qty": order.order_qty,
+            "leaves_qty": order.leaves_qty,
+            "cum_qty": order.cum_qty,
+            "cl_ord_id": order.cl_ord_id.decode(),
+            "time_in_force": word(order.time_in_force),
+            "smp": word(order.smp),
+            "smp_id": order.smp_id,
+            "flags": POST_ONLY if order.post_only else 0,
+            "client_session": order.client_session,
+        }
+
+    def book(self, instrument: int) -> dict[str, Any]:
+        """An instrument's book: per side (price in ticks, lots, [(order_id, leaves_qty), …]), best price first."""
+        sides = self.instruments[instrument - 1].sides
+        return {"bids": sides[Side.BUY].picture(), "asks": sides[Side.SELL].picture()}
+
+    def check(self) -> None:
+        """Assert the invariants of the state."""
+        resting: dict[int, Order] = {}
+        for instrument in self.instruments:
+            for side in instrument.sides.values():
+                orders = list(side.best_first())
+                assert all(order.instrument is instrument and order.side == side.side for order in orders)
+                resting |= {order.order_id: order for order in orders}
+                assert side.far_levels == sum(instrument.terms.is_far(price) for price in side.levels)
+                for price, level in side.levels.items():
+                    assert level, "a level has orders"
+                    assert all(order.price == price for order in level.values()), "an order lies at its price"
+                    assert all(order_id == order.order_id for order_id, order in level.items()), (
+                        "ids lead to their orders"
+                    )
+            bid, ask = instrument.sides[Side.BUY].best(), instrument.sides[Side.SELL].best()
+            assert bid is None or ask is None or bid < ask, "no book is crossed"
+        assert resting == self.live, "what is live rests, and what rests is live"
+        of_accounts = [(account.number, order) for account in self.accounts for order in account.live.values()]
+        assert len(of_accounts) == len(self.live), "every order belongs to one account"
+        assert all(order.account == number for number, order in of_accounts)
+        for order in self.live.values():
+            assert order.rests and order.ended is None
+            assert order.leaves_qty > 0 and order.cum_qty >= 0, "a live order has lots open"
+            assert order.order_qty == order.cum_qty + order.leaves_qty, "lots are conserved"
+            assert order.time_in_force in (TimeInForce.DAY, TimeInForce.GTC), "only these rest"
+            assert order.ord_type == OrdType.LIMIT, "only limit orders rest"
+            assert self._owner_of_id(order.account, order.cl_ord_id) is order, "its client id names it"
+        assert len(self.live) <= self.limits.orders and len(self.day_ids) <= self.limits.day_ids
