@@ -155,7 +155,7 @@ class Market:
     """What the public may know of one instrument, and the seq of the last command that changed each part of it."""
 
     __slots__ = (
-        "_texts", "asks", "bids", "book_seq", "book_time", "dirty", "fresh", "number", "phase", "recent",
+        "_texts", "asks", "bids", "book_seq", "book_time", "crc", "dirty", "fresh", "number", "phase", "recent",
         "status_seq", "status_time", "symbol", "tick", "tick_text", "trades_seq", "why",
     )  # fmt: skip
 
@@ -173,6 +173,7 @@ class Market:
         self.book_seq = self.trades_seq = self.status_seq = seq
         self.book_time = self.status_time = time
         self.dirty = False
+        self.crc = (0, 0)  # the book_seq it belongs to, and the checksum of the book
         self._texts: dict[int, str] = {}
 
     def price_text(self, price: int) -> str:

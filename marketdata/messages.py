@@ -44,7 +44,10 @@ class _Message(msgspec.Struct, frozen=True, tag_field="ev", omit_defaults=True):
 
 
 class Book(_Message, frozen=True, tag="book"):
-    """A snapshot (prev 0: it replaces what the reader holds) or the levels that one command changed."""
+    """A snapshot (prev 0: it replaces what the reader holds) or the levels that one command changed.
+
+    Of a long message all parts but the last bear `more` and no crc; the parts after the first are updates.
+    """
 
     symbol: str
     type: str
@@ -53,7 +56,7 @@ class Book(_Message, frozen=True, tag="book"):
     ts: int
     bids: list[LevelRow]
     asks: list[LevelRow]
-    crc: int
+    crc: int | None = None
     tick: str | None = None
     depth: int | None = None
     more: bool = False

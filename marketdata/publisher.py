@@ -1,8 +1,4 @@
-"""Who reads what: subscriptions, streams of messages with honest seq and prev, and a bounded queue per reader.
-
-A **stream** is one channel of one symbol (for `book` at one depth).  Its messages are encoded once and shared by
-all its readers; it exists while somebody reads it.  Each message names the seq of the one before it on the stream,
-and a snapshot the seq at which the stream stands, so a late reader continues exactly where its snapshot ends.
+"""Who reads what: subscriptions, and a bounded queue per reader.
 
 A subscription becomes live when its snapshot is queued, one at a time as the reader takes frames; so memory per
 reader is bounded by its queue and one (shared) snapshot, however much it asks for.  A reader whose queue is full is
@@ -14,32 +10,17 @@ Sans-I/O: the server hands in texts and the time, and takes frames out.  Not saf
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from engine.schema import MAX_FRAME_BYTES, Phase, Side, word
+from engine.schema import MAX_FRAME_BYTES
 
-from .checksum import CHECKSUM_LEVELS, book_crc
-from .feed import Change, DayStarted, Feed, Levels, Market, PublicTrade
-from .messages import (
-    TRADES_PER_MESSAGE,
-    Book,
-    Error,
-    Frame,
-    Heartbeat,
-    LevelRow,
-    Pong,
-    Status,
-    Subscribed,
-    Trade,
-    Trades,
-    Unsubscribed,
-    encode,
-    parts,
-)
+from .feed import DayStarted, Feed
+from .messages import Error, Frame, Heartbeat, Pong, Subscribed, Unsubscribed, encode
 from .requests import Request, RequestError, parse_request
+from .streams import Stream
 
 __all__ = ["CLOSE_BUSY", "CLOSE_TOO_BIG", "CLOSE_TOO_SLOW", "Publisher", "Reader", "ReaderLimits"]
 
@@ -47,9 +28,6 @@ CLOSE_TOO_BIG: Final = 1009
 CLOSE_BUSY: Final = 1013
 CLOSE_TOO_SLOW: Final = 4008
 BATCH_BYTES: Final = 64 * 1024
-
-_PHASE_WORDS: Final = {int(phase): word(phase) for phase in Phase}
-_SIDE_WORDS: Final = {int(side): word(side) for side in Side}
 
 
 class ReaderLimits(NamedTuple):
@@ -60,23 +38,6 @@ class ReaderLimits(NamedTuple):
     queue_bytes: int = 4 << 20
 
 
-class Stream:
-    """The messages of one channel of one market (and depth): who reads them, and where they stand."""
-
-    __slots__ = ("channel", "depth", "market", "readers", "seq", "snapshot", "snapshot_seq", "view")
-
-    def __init__(self, channel: str, market: Market, depth: int) -> None:
-        self.channel = channel
-        self.market = market
-        self.depth = depth
-        self.readers: dict[Reader, None] = {}
-        self.seq = {"book": market.book_seq, "trades": market.trades_seq, "status": market.status_seq}[channel]
-        self.snapshot: list[Frame] = []
-        self.snapshot_seq = -1
-        self.view = _view(market, depth) if depth else ({}, {})
-
-
-View = tuple[dict[int, tuple[int, int]], dict[int, tuple[int, int]]]
 Topic = tuple[str, str]
 """Channel and symbol."""
 
@@ -126,7 +87,7 @@ class Publisher:
             streams = self._streams.get(change.market.symbol)
             if streams:
                 for stream in list(streams.values()):  # a reader closed for slowness may end one
-                    frames = _update(stream, change)
+                    frames = stream.update(change)
                     if frames:
                         for reader in list(stream.readers):
                             self._push(reader, frames)
@@ -272,12 +233,9 @@ class Publisher:
         if stream is None:
             stream = streams[channel, depth] = Stream(channel, self.feed.markets[symbol], depth)
         stream.readers[reader] = None
-        if stream.snapshot_seq != stream.seq:
-            stream.snapshot = _snapshot(stream)
-            stream.snapshot_seq = stream.seq
-        for frame in stream.snapshot:
-            reader.queue.append((frame, 0))
-        reader.snapshots += len(stream.snapshot)
+        frames = stream.snapshot()
+        reader.queue.extend((frame, 0) for frame in frames)
+        reader.snapshots += len(frames)
 
     def _offer(self, symbol: str) -> None:
         """Subscribe those who asked for all symbols to a new one."""
@@ -324,95 +282,3 @@ class Publisher:
         reader.close = (code, why)
         self.disconnect(reader)
         reader.wake()
-
-
-# --- messages of a stream ------------------------------------------------------------------------------------------
-
-
-def _snapshot(stream: Stream) -> list[Frame]:
-    market, seq = stream.market, stream.seq
-    if stream.channel == "trades":
-        return [encode(Trades(market.symbol, "snapshot", seq, 0, _trades(market, market.recent)))]
-    if stream.channel == "status":
-        phase = _PHASE_WORDS[market.phase]
-        return [encode(Status(market.symbol, "snapshot", seq, 0, market.status_time // 1000, phase, market.why))]
-    bids = _rows(market, market.bids, market.bids.best(stream.depth))
-    asks = _rows(market, market.asks, market.asks.best(stream.depth))
-    return _book(stream, "snapshot", 0, bids, asks)
-
-
-def _update(stream: Stream, change: Change) -> list[Frame]:
-    """Encode what a change means for a stream, and move the stream on; nothing if it means nothing."""
-    market, seq, prev = change.market, change.seq, stream.seq
-    if stream.channel == "trades":
-        if not change.trades:
-            return []
-        stream.seq = seq
-        chunks = [change.trades[i : i + TRADES_PER_MESSAGE] for i in range(0, len(change.trades), TRADES_PER_MESSAGE)]
-        return [
-            encode(Trades(market.symbol, "update", seq, prev, _trades(market, chunk), more=chunk is not chunks[-1]))
-            for chunk in chunks
-        ]
-    if stream.channel == "status":
-        if not change.status:
-            return []
-        stream.seq = seq
-        phase = _PHASE_WORDS[market.phase]
-        return [encode(Status(market.symbol, "update", seq, prev, change.time // 1000, phase, market.why))]
-    if not change.book:
-        return []
-    if not stream.depth:
-        bid_keys, ask_keys = market.bids.changed(), market.asks.changed()
-        bids, asks = _rows(market, market.bids, bid_keys), _rows(market, market.asks, ask_keys)
-    else:
-        old, new = stream.view, _view(market, stream.depth)
-        bids = _differences(market, 1, old[0], new[0])
-        asks = _differences(market, -1, old[1], new[1])
-        if not (bids or asks):
-            return []
-        stream.view = new
-    stream.seq = seq
-    return _book(stream, "update", prev, bids, asks)
-
-
-def _book(stream: Stream, kind: str, prev: int, bids: list[LevelRow], asks: list[LevelRow]) -> list[Frame]:
-    """Encode a book message, in several parts if it is long; the last part bears no `more`."""
-    market, seq = stream.market, stream.seq
-    crc = book_crc(_best(market.bids), _best(market.asks))
-    tick, depth = (market.tick_text, stream.depth) if kind == "snapshot" else (None, None)
-    slices = parts(len(bids), len(asks))
-    ts = market.book_time // 1000
-    return [
-        encode(Book(market.symbol, kind, seq, prev, ts, bids[b], asks[a], crc, tick, depth, more=(b, a) != slices[-1]))
-        for b, a in slices
-    ]
-
-
-def _best(levels: Levels) -> Iterator[tuple[int, int]]:
-    return ((key * levels.sign, levels.at[key][0]) for key in levels.best(CHECKSUM_LEVELS))
-
-
-def _rows(market: Market, levels: Levels, keys: list[int]) -> list[LevelRow]:
-    at, sign, text = levels.at, levels.sign, market.price_text
-    return [(text(key * sign), *at.get(key, (0, 0))) for key in keys]
-
-
-def _view(market: Market, depth: int) -> View:
-    bids, asks = market.bids, market.asks
-    return {key: bids.at[key] for key in bids.best(depth)}, {key: asks.at[key] for key in asks.best(depth)}
-
-
-def _differences(
-    market: Market, sign: int, old: dict[int, tuple[int, int]], new: dict[int, tuple[int, int]]
-) -> list[LevelRow]:
-    """List what turns one view into another, best first; a level that leaves the view has quantity 0."""
-    if old == new:
-        return []
-    keys = sorted((key for key in old.keys() | new.keys() if old.get(key) != new.get(key)), reverse=True)
-    return [(market.price_text(key * sign), *new.get(key, (0, 0))) for key in keys]
-
-
-def _trades(market: Market, trades: Iterable[PublicTrade]) -> list[Trade]:
-    return [
-        Trade(t.trade_id, market.price_text(t.price), t.qty, _SIDE_WORDS[t.aggressor], t.time // 1000) for t in trades
-    ]
