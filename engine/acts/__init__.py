@@ -1,0 +1,27 @@
+"""Acts: rare commands with a JSON payload, carried out in plain Python over the core's arrays (R40-R44).
+
+`ACTS` maps each act's kind to a function (state, command row, payload object) -> events, where `events` is a list of
+`Fact`.  An act validates everything before it changes anything; a refusal is raised as `Refusal`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from engine.acts.account import define_account
+from engine.acts.common import Fact, Refusal
+from engine.acts.day import open_day, start_day
+from engine.acts.instrument import define_instrument
+from engine.acts.phase import set_phase
+from engine.schema import CommandKind
+
+ACTS: dict[int, Callable[[Any, dict[str, Any]], list[Fact]]] = {
+    CommandKind.INSTRUMENT_DEFINE: define_instrument,
+    CommandKind.ACCOUNT_DEFINE: define_account,
+    CommandKind.PHASE_SET: set_phase,
+    CommandKind.DAY_OPEN: open_day,
+    CommandKind.DAY_START: start_day,
+}
+
+__all__ = ["ACTS", "Fact", "Refusal"]

@@ -1,0 +1,75 @@
+"""What the acts share: their facts, their refusals, and the reading of payloads."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, NamedTuple
+
+from engine.schema import NAME_PATTERN, Code, EventKind
+
+_NAME = re.compile(NAME_PATTERN)
+TEXT_MAX = 200
+
+
+class Fact(NamedTuple):
+    """One event of an act, before its row is written."""
+
+    kind: EventKind
+    instrument: int = 0
+    account: int = 0
+    phase: int = 0
+    reason: int = 0
+    qty: int = 0
+
+
+class Refusal(Exception):
+    """An act that cannot be done; `code` goes into its ACT_REJECTED event."""
+
+    def __init__(self, code: Code) -> None:
+        super().__init__(code.name)
+        self.code = code
+
+
+def read_payload(payload: bytes, offset: int, length: int) -> dict[str, Any]:
+    """The act's JSON object; Refusal(BAD_TERMS) if it is none or not canonical (sorted keys, integers and strings)."""
+    if not 0 <= offset <= offset + length <= len(payload):
+        raise Refusal(Code.BAD_TERMS)
+    text = bytes(payload[offset : offset + length])
+    try:
+        terms = json.loads(text)
+    except (ValueError, RecursionError):
+        raise Refusal(Code.BAD_TERMS) from None
+    if not isinstance(terms, dict):
+        raise Refusal(Code.BAD_TERMS)
+    return terms
+
+
+def check_keys(terms: dict[str, Any], required: set[str], optional: frozenset[str] = frozenset()) -> None:
+    """Refuse missing and unknown keys."""
+    if not required <= terms.keys() <= required | optional:
+        raise Refusal(Code.BAD_TERMS)
+
+
+def name(terms: dict[str, Any], key: str) -> str:
+    """A name of the vocabulary (NAME_PATTERN)."""
+    value = terms[key]
+    if not isinstance(value, str) or not _NAME.fullmatch(value):
+        raise Refusal(Code.BAD_TERMS)
+    return value
+
+
+def text(terms: dict[str, Any], key: str) -> str:
+    """Free text of at most 200 characters; "" if absent."""
+    value = terms.get(key, "")
+    if not isinstance(value, str) or len(value) > TEXT_MAX:
+        raise Refusal(Code.BAD_TERMS)
+    return value
+
+
+def integer(terms: dict[str, Any], key: str, low: int, high: int, default: int | None = None) -> int:
+    """An integer within bounds."""
+    value = terms.get(key, default)
+    if type(value) is not int or not low <= value <= high:
+        raise Refusal(Code.BAD_TERMS)
+    return value

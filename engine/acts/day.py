@@ -1,0 +1,41 @@
+"""The opening of a trading day's log: from day.open to day.start the world is restated (R44)."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from engine.acts.common import Fact, Refusal, check_keys, integer
+from engine.core.layout import FRESH, NEXT_TRADE, OPEN, RESTATING, RESTORED, STAGE
+from engine.schema import Code, EventKind
+
+if TYPE_CHECKING:
+    from engine.apply import State
+
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+def open_day(state: State, terms: dict[str, Any]) -> list[Fact]:
+    """day.open: the first command of a day's log."""
+    h = state.arrays.h
+    check_keys(terms, {"trading_day", "next_trade_id"})
+    day = terms["trading_day"]
+    if not isinstance(day, str) or not _DAY.fullmatch(day):
+        raise Refusal(Code.BAD_TERMS)
+    next_trade_id = integer(terms, "next_trade_id", 1, (1 << 62) - 1)
+    if h[STAGE] != FRESH:
+        raise Refusal(Code.DAY_ORDER)
+    h[STAGE] = RESTATING
+    h[NEXT_TRADE] = next_trade_id
+    state.trading_day = day
+    return [Fact(EventKind.DAY_OPENED, qty=int(day.replace("-", "")))]
+
+
+def start_day(state: State, terms: dict[str, Any]) -> list[Fact]:
+    """day.start: the world is restated, trading may begin."""
+    h = state.arrays.h
+    check_keys(terms, set())
+    if h[STAGE] != RESTATING:
+        raise Refusal(Code.DAY_ORDER)
+    h[STAGE] = OPEN
+    return [Fact(EventKind.DAY_STARTED, qty=int(h[RESTORED]))]

@@ -1,0 +1,190 @@
+"""The single door into the core: kernel, act, kernel, until a block of commands is done.
+
+`apply` is a total function of (state, commands, payload): it raises only for a caller's mistake (wrong dtype, a
+buffer too small), never for what a command says; refusals are events.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.acts import ACTS, Fact, Refusal
+from engine.acts.common import read_payload
+from engine.core import lane
+from engine.core.kernel import run
+from engine.core.layout import (
+    BASE, CURSOR, FRESH, IDLE, NEXT_TRADE, OP, OPEN, OUT_EVENTS, OUT_ROWS, RESTATING, SEQ, STAGE, TIME,
+)  # fmt: skip
+from engine.core.state import Arrays
+from engine.schema import (
+    CODE_RULE, COMMAND, EVENT, LAST, MAX_EVENTS_PER_CALL, Code, CommandKind, EventKind, Limits,
+)  # fmt: skip
+
+if not __debug__:
+    raise SystemExit("the exchange does not run with python -O: its assertions stay on")
+
+Rows = npt.NDArray[Any]
+MIN_EVENT_ROOM = 16
+_DEFINITIONS = (CommandKind.INSTRUMENT_DEFINE, CommandKind.ACCOUNT_DEFINE, CommandKind.DAY_START, CommandKind.DAY_OPEN)
+
+
+class State:
+    """One venue: the core's arrays and the names that acts gave to numbers."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.arrays = Arrays(limits)
+        self.symbols: dict[str, int] = {}
+        self.instrument_terms: list[dict[str, Any]] = []
+        self.account_numbers: dict[str, int] = {}
+        self.account_terms: list[dict[str, str]] = []
+        self.members: dict[str, int] = {}
+        self.owners: dict[str, int] = {}
+        self.trading_day = ""
+        self.backlog: Rows = np.zeros(0, EVENT)  # events of an act that await room
+        self._kernel = self.arrays.in_kernel_order()
+
+    @property
+    def pending(self) -> bool:
+        """Whether the last command still has events to write (R36)."""
+        return bool(self.arrays.h[CURSOR] != IDLE) or self.backlog.size > 0
+
+    @property
+    def seq(self) -> int:
+        """Sequence number of the last command carried out."""
+        return int(self.arrays.h[SEQ])
+
+    @property
+    def time(self) -> int:
+        """Venue time in ns (R1)."""
+        return int(self.arrays.h[TIME])
+
+    @property
+    def next_trade_id(self) -> int:
+        """The id that the next trade will have (R22)."""
+        return int(self.arrays.h[NEXT_TRADE])
+
+    def run_kernel(self, commands: npt.NDArray[np.int64], events: npt.NDArray[np.int64], low: int, high: int,
+                   start: int, room: int) -> None:  # fmt: skip
+        """Call the compiled core on rows given as int64 words; results stand in the header."""
+        run(*self._kernel, commands, events, low, high, start, room)
+
+
+def new_state(limits: Limits | None = None) -> State:
+    """An empty venue; compiles the core (or loads it from its cache) the first time in a process."""
+    warm()
+    return State(Limits() if limits is None else limits)
+
+
+_WARM = False
+
+
+def warm() -> bool:
+    """Make the kernels ready; True if they had to be compiled."""
+    global _WARM
+    if _WARM:
+        return False
+    _WARM = True
+    if lane.CACHE is None:
+        return False
+    from engine import kernel_cache
+
+    fresh = not kernel_cache.is_sealed(lane.CACHE)
+    state = State(Limits(1, 1, 1, 64, 1))
+    state.run_kernel(np.zeros(16, np.int64), np.zeros(16 * MIN_EVENT_ROOM, np.int64), 0, 0, 0, MIN_EVENT_ROOM)
+    if fresh:
+        kernel_cache.seal(lane.CACHE)
+    return fresh
+
+
+def apply(state: State, commands: Rows, payload: bytes, events: Rows) -> tuple[int, int]:
+    """Carry out commands in order and write their events from the start of `events`.
+
+    commands: C-contiguous ndarray[COMMAND], stamped; payload: the block's payload section; events: C-contiguous
+    ndarray[EVENT] of at least 16 rows, of which at most 65,536 are used.  Returns (commands consumed, events written).
+    May stop early for want of room: drain the events and call again with the rest while `state.pending` or commands
+    remain.
+    """
+    assert commands.dtype == COMMAND and events.dtype == EVENT and events.size >= MIN_EVENT_ROOM
+    rows = commands.view(np.int64)
+    words = events.view(np.int64)
+    room = min(events.size, MAX_EVENTS_PER_CALL)
+    written = 0
+    if state.backlog.size:
+        written = _flush(state, events, 0, room)
+        if state.backlog.size:
+            return 0, written
+    h = state.arrays.h
+    done = 0
+    count = len(commands)
+    while True:
+        state.run_kernel(rows, words, done, count, written, room)
+        done, written = int(h[OUT_ROWS]), int(h[OUT_EVENTS])
+        if done == count or h[CURSOR] != IDLE or room - written < MIN_EVENT_ROOM // 2:
+            return done, written
+        state.backlog = _act(state, commands[done], payload)
+        done += 1
+        written = _flush(state, events, written, room)
+        if state.backlog.size:
+            return done, written
+
+
+def _flush(state: State, events: Rows, written: int, room: int) -> int:
+    take = min(room - written, state.backlog.size)
+    events[written : written + take] = state.backlog[:take]
+    state.backlog = state.backlog[take:]
+    return written + take
+
+
+def _act(state: State, command: Any, payload: bytes) -> Rows:
+    """Carry out one act; its event rows (a cursor may be left for what the kernel is to do after them)."""
+    h = state.arrays.h
+    kind = int(command["kind"])
+    h[SEQ] = command["seq"]
+    h[TIME] = max(int(h[TIME]), int(command["time"]))
+    h[OP] = kind
+    code = Code.OK
+    facts: list[Fact]
+    try:
+        if h[STAGE] == RESTATING and kind not in _DEFINITIONS:
+            raise Refusal(Code.DAY_ORDER)
+        facts = ACTS[kind](state, read_payload(payload, int(command["target_lo"]), int(command["target_hi"])))
+    except Refusal as refusal:
+        code = refusal.code
+        facts = [Fact(EventKind.ACT_REJECTED)]
+    if h[STAGE] == FRESH:
+        h[STAGE] = OPEN
+    rows = np.zeros(len(facts), EVENT)
+    rows["seq"], rows["time"], rows["op"] = h[SEQ], h[TIME], kind
+    rows["index"] = np.arange(len(facts))
+    rows["code"], rows["rule"] = code, CODE_RULE.get(code, 0)
+    for column in ("kind", "instrument", "account", "phase", "reason", "qty"):
+        rows[column] = [getattr(fact, column) for fact in facts]
+    if h[CURSOR] == IDLE:
+        rows["flags"][-1] = LAST
+    else:
+        h[BASE] = -len(facts)
+    return rows
+
+
+def run_block(state: State, commands: Rows, payload: bytes = b"") -> Rows:
+    """All events of a block of commands, in a fresh array."""
+    parts = []
+    room = min(MAX_EVENTS_PER_CALL, max(MIN_EVENT_ROOM, 4 * len(commands) + 64))
+    done = 0
+    while done < len(commands) or state.pending:
+        events = np.empty(room, EVENT)
+        consumed, written = apply(state, commands[done:], payload, events)
+        done += consumed
+        parts.append(events[:written])
+        room = MAX_EVENTS_PER_CALL
+    return parts[0] if len(parts) == 1 else np.concatenate(parts) if parts else np.empty(0, EVENT)
+
+
+def act_payload(terms: dict[str, Any]) -> bytes:
+    """Canonical JSON of an act's terms (DESIGN: UTF-8, sorted keys, no spaces)."""
+    return json.dumps(terms, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()

@@ -1,0 +1,1 @@
+"""The pure core: preallocated arrays, compiled kernels over them, and nothing of the world."""

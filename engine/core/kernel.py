@@ -1,0 +1,252 @@
+"""The door of the compiled core: one call takes commands until an act, the end, or no room for events.
+
+`run` is the only function that Python calls.  It returns nothing; HEADER[OUT_ROWS] says how many commands it took
+and HEADER[OUT_EVENTS] how many events lie in the buffer.
+"""
+
+from __future__ import annotations
+
+from collections import namedtuple
+
+from engine.core.events import mark_last, put_body, put_head, reject_other, reject_place
+from engine.core.ids import find_order, is_client_id
+from engine.core.lane import I, inline, kernel, outline, view
+from engine.core.layout import (
+    ACCOUNT, ACCOUNT_WORDS, ACCOUNTS, BASE, BUMP, CANCELING, CAPACITY, CURSOR, CURSOR_AT, CURSOR_COUNT, CURSOR_REASON,
+    CURSOR_RECORD, FLAG_TIF, FLAGS, FRESH, IDLE, INSTRUMENT, INSTRUMENT_WORDS, INSTRUMENTS, LEAVES, MATCHING, NODE4,
+    NODE8, OP, OPEN, OPEN_ORDERS, ORDER_BASE, ORDER_ID, OUT_EVENTS, OUT_ROWS, PHASE, RESTATING, SEQ, SESSION, STAGE,
+    TIME,
+)  # fmt: skip
+from engine.core.matching import ENDED_CANCELED, ENDED_EXPIRED, cancel_resting, settle, sweep
+from engine.core.orders import MALFORMED, PRE_OPEN, UNKNOWN_ACCOUNT, UNKNOWN_INSTRUMENT, amend, cancel, place, restore
+from engine.schema import ACT_FIRST, Code, CommandKind, EventKind, Reason, TimeInForce
+
+PLACE, CANCEL, AMEND = int(CommandKind.ORDER_PLACE), int(CommandKind.ORDER_CANCEL), int(CommandKind.ORDER_AMEND)
+MASS_CANCEL, TICK = int(CommandKind.ORDER_MASS_CANCEL), int(CommandKind.CLOCK_TICK)
+DISCONNECT, RESTORE = int(CommandKind.DISCONNECT), int(CommandKind.ORDER_RESTORE)
+ACT_LAST = int(max(CommandKind))
+CANCELED, EXPIRED = int(EventKind.ORDER_CANCELED), int(EventKind.ORDER_EXPIRED)
+MASS_CANCELED, DISCONNECTED = int(EventKind.MASS_CANCELED), int(EventKind.DISCONNECTED)
+TICKED = int(EventKind.CLOCK_TICKED)
+BY_MASS_CANCEL, BY_DISCONNECT = int(Reason.MASS_CANCEL), int(Reason.DISCONNECT)
+DAY_ORDER = int(Code.DAY_ORDER)
+DAY = int(TimeInForce.DAY)
+ROOM = 8  # events that a command may write before it asks for room again
+
+Core = namedtuple("Core", "h ins n4 n8 bits far tab ids direct spill acc scratch cmd ev")
+
+
+@outline
+def _sift(s, start, count):
+    """Restore the heap order of scratch[0:count] below `start` (largest first)."""
+    root = start
+    value = s.scratch[root]
+    while True:
+        child = 2 * root + 1
+        if child >= count:
+            break
+        if child + 1 < count and s.scratch[child + 1] > s.scratch[child]:
+            child += 1
+        if s.scratch[child] <= value:
+            break
+        s.scratch[root] = s.scratch[child]
+        root = child
+    s.scratch[root] = value
+    return I(0)
+
+
+@outline
+def _sort(s, count):
+    """Sort scratch[0:count], rising (heap sort: no recursion, no allocation)."""
+    i = count // 2 - 1
+    while i >= 0:
+        _sift(s, i, count)
+        i -= 1
+    end = count - 1
+    while end > 0:
+        top = s.scratch[0]
+        s.scratch[0] = s.scratch[end]
+        s.scratch[end] = top
+        _sift(s, I(0), end)
+        end -= 1
+    return I(0)
+
+
+@outline
+def _gather(s, account, instrument, side, session, most):
+    """Order ids of live orders to cancel, rising, in scratch; how many (R33, R34).
+
+    account 0: any account, and then only day orders of the client session."""
+    h = s.h
+    count = I(0)
+    x = h[ORDER_BASE]
+    while x < h[BUMP] and count < most:
+        r4 = x * NODE4
+        order_id = s.n8[x * NODE8 + ORDER_ID]
+        if order_id != 0:
+            flags = I(s.n4[r4 + FLAGS])
+            own = I(s.n4[r4 + INSTRUMENT])
+            if account != 0:
+                wanted = I(s.n4[r4 + ACCOUNT]) == account
+            else:
+                wanted = I(s.n4[r4 + SESSION]) == session and (flags >> FLAG_TIF) & 7 == DAY
+            if wanted and (instrument == 0 or own == instrument) and (side == 0 or flags & 3 == side):
+                if s.ins[own * INSTRUMENT_WORDS + PHASE] >= PRE_OPEN:
+                    s.scratch[count] = order_id
+                    count += 1
+        x += 1
+    _sort(s, count)
+    return count
+
+
+@outline
+def _cancel_list(s, n, start, count, reason):
+    """Cancel scratch[start:count] one by one; returns (n, first one not done)."""
+    i = start
+    while i < count:
+        if n + ROOM > s.h[CAPACITY]:
+            break
+        x = find_order(s, s.scratch[i])
+        if reason == 0:
+            n = cancel_resting(s, n, x, I(EXPIRED), I(ENDED_EXPIRED), I(0), False)
+        else:
+            n = cancel_resting(s, n, x, I(CANCELED), I(ENDED_CANCELED), reason, False)
+        i += 1
+    return n, i
+
+
+@outline
+def _cancel_many(s, n, start, count, reason):
+    """Go on with a mass cancel, disconnect or expiry; its own closing event comes last."""
+    h = s.h
+    n, done = _cancel_list(s, n, start, count, reason)
+    if done < count:
+        h[CURSOR] = CANCELING
+        h[CURSOR_AT] = done
+        h[CURSOR_COUNT] = count
+        h[CURSOR_REASON] = reason
+        return n
+    h[CURSOR] = IDLE
+    if reason != 0:
+        kind = I(MASS_CANCELED) if reason == BY_MASS_CANCEL else I(DISCONNECTED)
+        packed = h[CURSOR_RECORD]
+        instrument = (packed >> 32) & 0xFFFFFF
+        put_head(s, n, kind, instrument, packed & 0xFFFFFFFF, I(0), I(0), (packed >> 56) << 24, I(0))
+        put_body(s, n, I(0), count, I(0), I(0), I(0), I(0))
+        n += 1
+    return n
+
+
+@outline
+def _rare(s, n, c, kind):
+    """Mass cancel, disconnect, clock tick, and kinds that do not exist."""
+    h = s.h
+    w0 = s.cmd[c]
+    side = (w0 >> 8) & 255
+    if (s.cmd[c + 4] | s.cmd[c + 5] | s.cmd[c + 6] | s.cmd[c + 7]) != 0 and not is_client_id(s.cmd, c + 4):
+        return reject_other(s, n, c, I(MALFORMED), I(0))
+    if kind == TICK:
+        put_head(s, n, I(TICKED), I(0), I(0), I(0), I(0), I(0), I(0))
+        put_body(s, n, I(0), I(0), I(0), I(0), I(0), I(0))
+        return n + 1
+    if kind != MASS_CANCEL and kind != DISCONNECT or (kind == MASS_CANCEL and side > 2):
+        return reject_other(s, n, c, I(MALFORMED), I(0))
+    account = s.cmd[c + 15] & 0xFFFFFFFF
+    if account - 1 >= h[ACCOUNTS] or account == 0:
+        return reject_other(s, n, c, I(UNKNOWN_ACCOUNT), I(0))
+    if kind == DISCONNECT:
+        session = s.cmd[c + 15] >> 32
+        h[CURSOR_RECORD] = account
+        count = I(0)
+        if session != 0:
+            count = _gather(s, I(0), I(0), I(0), session, h[BUMP])
+        return _cancel_many(s, n, I(0), count, I(BY_DISCONNECT))
+    instrument = s.cmd[c + 1] & 0xFFFFFFFF
+    if instrument > h[INSTRUMENTS]:
+        return reject_other(s, n, c, I(UNKNOWN_INSTRUMENT), I(0))
+    h[CURSOR_RECORD] = account | (instrument << 32) | (side << 56)
+    count = _gather(s, account, instrument, side, I(0), s.acc[account * ACCOUNT_WORDS + OPEN_ORDERS])
+    return _cancel_many(s, n, I(0), count, I(BY_MASS_CANCEL))
+
+
+@outline
+def _resume(s, n):
+    """Go on with the command that ran out of room (R36)."""
+    h = s.h
+    if h[CURSOR] == CANCELING:
+        return _cancel_many(s, n, h[CURSOR_AT], h[CURSOR_COUNT], h[CURSOR_REASON])
+    h[CURSOR] = IDLE
+    x = h[CURSOR_RECORD]
+    limit = h[CURSOR_AT]
+    r4 = x * NODE4
+    g = (I(s.n4[r4 + FLAGS]) & 3) - 1
+    row = I(s.n4[r4 + INSTRUMENT]) * INSTRUMENT_WORDS
+    n, left = sweep(s, n, x, row, 1 - g, limit, I(s.n4[r4 + LEAVES]))
+    if h[CURSOR] == MATCHING:
+        return n
+    return settle(s, n, x, row, g, limit, left)
+
+
+@inline
+def _out_of_day(s, n, c, kind):
+    """A command refused because a trading day is being opened, or a restore when none is (R44)."""
+    if kind == PLACE or kind == RESTORE:
+        return reject_place(s, n, c, I(DAY_ORDER))
+    return reject_other(s, n, c, I(DAY_ORDER), I(0))
+
+
+@outline
+def _restating(s, n, c, kind):
+    if kind == RESTORE:
+        return restore(s, n, c)
+    return _out_of_day(s, n, c, kind)
+
+
+@kernel
+def run(h, ins, n4, n8, bits, far, tab, ids, direct, spill, acc, scratch, cmd, ev, low, high, events, room):
+    """Carry out commands[low:high], writing events from number `events` up to `room`.
+
+    Stops before an act, which Python carries out, and where room runs out (at least ROOM is needed to begin)."""
+    s = Core(view(h), view(ins), view(n4), view(n8), view(bits), view(far), view(tab), view(ids), view(direct),
+             view(spill), view(acc), view(scratch), view(cmd), view(ev))  # fmt: skip
+    n = I(events)
+    s.h[CAPACITY] = room
+    if s.h[CURSOR] != IDLE:
+        s.h[BASE] += n
+        n = _resume(s, n)
+        if s.h[CURSOR] == IDLE:
+            mark_last(s, n)
+    i = I(low)
+    while i < high and s.h[CURSOR] == IDLE:
+        c = i * 16
+        kind = s.cmd[c] & 255
+        if ACT_FIRST <= kind <= ACT_LAST or n + ROOM > room:
+            break
+        if s.h[STAGE] == FRESH:
+            s.h[STAGE] = OPEN
+        s.h[SEQ] = s.cmd[c + 13]
+        s.h[TIME] = max(s.h[TIME], s.cmd[c + 14])
+        s.h[BASE] = n
+        s.h[OP] = kind
+        if s.h[STAGE] == RESTATING:
+            n = _restating(s, n, c, kind)
+        elif kind == PLACE:
+            n = place(s, n, c)
+        elif kind == CANCEL:
+            n = cancel(s, n, c)
+        elif kind == AMEND:
+            n = amend(s, n, c)
+        elif kind == RESTORE:
+            n = _out_of_day(s, n, c, kind)
+        else:
+            n = _rare(s, n, c, kind)
+        i += 1
+        if s.h[CURSOR] == IDLE:
+            mark_last(s, n)
+    if s.h[CURSOR] != IDLE:
+        s.h[BASE] -= n
+    s.h[OUT_ROWS] = i
+    s.h[OUT_EVENTS] = n
+
+
+__all__ = ["Core", "run"]

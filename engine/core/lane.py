@@ -1,0 +1,122 @@
+"""How kernels are compiled, and the few primitives that differ between the lanes.
+
+Three lanes run the same kernel sources:
+- compiled: arrays become typed pointers at the door (no reference counting inside; a factor of 2 to 5);
+- checked (CASHEW_BOUNDSCHECK=1): arrays stay arrays and every index is checked;
+- plain (NUMBA_DISABLE_JIT=1): ordinary Python, for coverage and for reading along in a debugger.
+
+This is the only module of the core that looks at the process: it reads two switches when it is imported.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numba
+import numpy as np
+from numba import njit, types
+from numba.extending import intrinsic
+
+from engine import kernel_cache
+
+PLAIN = bool(numba.config.DISABLE_JIT)
+CHECKED = os.environ.get("CASHEW_BOUNDSCHECK") == "1" and not PLAIN
+LANE = "plain" if PLAIN else "checked" if CHECKED else "compiled"
+CACHE = None if PLAIN else kernel_cache.prepare(LANE)
+
+if PLAIN:
+    MASK = (1 << 64) - 1
+
+    def kernel(function: Any) -> Any:
+        return function
+
+    inline = outline = kernel
+
+    def view(array: Any) -> Any:
+        return array
+
+    def I(value: Any) -> int:  # noqa: E743
+        return int(value)
+
+    def U(value: Any) -> int:
+        return int(value) & MASK
+
+    def times(a: int, b: int) -> int:
+        return (int(a) * int(b)) & MASK
+
+    def shl(a: int, n: int) -> int:
+        return (int(a) << int(n)) & MASK
+
+    def inv(a: int) -> int:
+        return ~int(a) & MASK
+
+    def lowest(a: int) -> int:
+        return (int(a) & -int(a)).bit_length() - 1
+
+    def highest(a: int) -> int:
+        return int(a).bit_length() - 1
+
+else:
+    numba.config.CACHE_DIR = str(CACHE)
+    kernel = njit(cache=True, nogil=True, boundscheck=CHECKED)
+    inline = njit(nogil=True, boundscheck=CHECKED, forceinline=not CHECKED)
+    outline = njit(nogil=True, boundscheck=CHECKED)
+    I = np.int64
+    U = np.uint64
+
+    @intrinsic
+    def _pointer(_context, array):  # type: ignore[no-untyped-def]
+        def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+            return context.make_array(signature.args[0])(context, builder, arguments[0]).data
+
+        return types.CPointer(array.dtype)(array), generate
+
+    @intrinsic
+    def _cttz(_context, value):  # type: ignore[no-untyped-def]
+        def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+            return builder.cttz(arguments[0], context.get_constant(types.boolean, True))
+
+        return types.int64(types.uint64), generate
+
+    @intrinsic
+    def _ctlz(_context, value):  # type: ignore[no-untyped-def]
+        def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+            return builder.ctlz(arguments[0], context.get_constant(types.boolean, True))
+
+        return types.int64(types.uint64), generate
+
+    if CHECKED:
+
+        @inline
+        def view(array):
+            return array
+    else:
+
+        @inline
+        def view(array):
+            return _pointer(array)
+
+    @inline
+    def times(a, b):
+        return U(a) * U(b)
+
+    @inline
+    def shl(a, n):
+        return U(a) << U(n)
+
+    @inline
+    def inv(a):
+        return ~U(a)
+
+    @inline
+    def lowest(a):
+        return _cttz(U(a))
+
+    @inline
+    def highest(a):
+        return I(63) - _ctlz(U(a))
+
+
+__all__ = ["CACHE", "CHECKED", "LANE", "PLAIN", "I", "U", "highest", "inline", "inv", "kernel", "lowest", "outline",
+           "shl", "times", "view"]  # fmt: skip

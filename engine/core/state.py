@@ -1,0 +1,69 @@
+"""The state of the core: preallocated arrays sized by Limits, and nothing else.
+
+Memory is reserved, not touched: the system gives pages as orders arrive, so generous limits cost nothing at start.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.core.layout import (
+    ACCOUNT_WORDS, BITS_USED, BUMP, DIRECT_MASK, ENTRY_WORDS, FAR_USED, HEADER_WORDS, ID_LIMIT, ID_MASK,
+    INSTRUMENT_WORDS, LEVEL_LIMIT, LEVELS_USED, NEXT_TRADE, NODE4, NODE8, ORDER_BASE, ORDER_LIMIT, RULE_OF, SPILL_MASK,
+)  # fmt: skip
+from engine.schema import CODE_RULE, MAX_FAR_LEVELS, Limits
+
+Words = npt.NDArray[np.int64]
+
+
+def _power(least: int) -> int:
+    size = 64
+    while size < least:
+        size *= 2
+    return size
+
+
+class Arrays:
+    """All arrays of one venue (fields and strides: engine/core/layout.py).
+
+    h header; ins instruments; n4, n8 the records of levels and orders (the same memory as int32 and int64); bits the
+    occupancy bitmaps; far the far lists (price, level); tab, ids the client ids; direct, spill the order index;
+    acc accounts; scratch room for sorting.
+    """
+
+    __slots__ = ("acc", "bits", "direct", "far", "h", "ids", "ins", "n4", "n8", "scratch", "spill", "tab")
+
+    def __init__(self, limits: Limits) -> None:
+        for name, size in limits._asdict().items():
+            if not 0 < size < 1 << 27:
+                raise ValueError(f"limit {name} out of range: {size}")
+        if limits.accounts >= 1 << 15:
+            raise ValueError("more than 32,767 accounts are not supported")
+        order_base = limits.levels + 1
+        self.n8: Words = np.zeros((order_base + limits.orders) * NODE8, np.int64)
+        self.n4 = self.n8.view(np.int32)
+        assert self.n4.size == self.n8.size // NODE8 * NODE4
+        self.ins: Words = np.zeros((limits.instruments + 1) * INSTRUMENT_WORDS, np.int64)
+        self.bits = np.zeros(limits.levels // 16 + 16 * limits.instruments, np.uint64)
+        self.far: Words = np.zeros(2 * (limits.levels + MAX_FAR_LEVELS), np.int64)
+        self.tab: Words = np.zeros(_power(2 * limits.day_ids), np.int64)
+        self.ids: Words = np.zeros((limits.day_ids + 1) * ENTRY_WORDS, np.int64)
+        self.direct = np.zeros(_power(4 * limits.orders), np.int32)
+        self.spill: Words = np.zeros(2 * _power(2 * limits.orders), np.int64)
+        self.acc: Words = np.zeros((limits.accounts + 1) * ACCOUNT_WORDS, np.int64)
+        self.scratch: Words = np.zeros(limits.orders + 1, np.int64)
+        self.h: Words = np.zeros(HEADER_WORDS, np.int64)
+        self.h[BUMP] = self.h[ORDER_BASE] = order_base
+        self.h[ORDER_LIMIT], self.h[ID_LIMIT], self.h[LEVEL_LIMIT] = limits.orders, limits.day_ids, limits.levels
+        self.h[LEVELS_USED] = self.h[NEXT_TRADE] = 1
+        self.h[ID_MASK], self.h[DIRECT_MASK] = self.tab.size - 1, self.direct.size - 1
+        self.h[SPILL_MASK] = self.spill.size // 2 - 1
+        self.h[BITS_USED] = self.h[FAR_USED] = 0
+        for code, rule in CODE_RULE.items():
+            self.h[RULE_OF + code] = rule
+
+    def in_kernel_order(self) -> tuple[npt.NDArray[np.generic], ...]:
+        """The arrays as `kernel.run` takes them."""
+        return (self.h, self.ins, self.n4, self.n8, self.bits, self.far, self.tab, self.ids, self.direct, self.spill,
+                self.acc, self.scratch)  # fmt: skip
