@@ -1,0 +1,94 @@
+"""One seed of the differential test: a flow, cut into blocks of random size, through a pair, with a look now and then."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+
+from engine.schema import Limits
+from tests.flow import Flow
+from tests.properties.pair import SMALLEST_BUFFER, Block, Difference, Pair, play, save, shrink
+
+CHUNK: Final = 512
+LOOK_EVERY: Final = 1000  # commands between two comparisons of the whole world
+
+
+def run_seed(
+    seed: int,
+    commands: int,
+    make: Callable[[Limits], Pair] = Pair,
+    **fixed: Any,
+) -> Counter[tuple[str, int]]:
+    """Run `commands` generated commands; return how often each event kind and each code came up.
+
+    AssertionError with the first difference, field by field, and the name of the shrunk file in the corpus.
+    """
+    flow = Flow(seed, **fixed)
+    pair = make(flow.mix.limits)
+    seen: Counter[tuple[str, int]] = Counter()
+    try:
+        drive(flow, pair, commands, seen)
+    except Difference as difference:
+        script = shrink(pair.script, lambda tried: play(tried, make))
+        text = play(script, make) or str(difference)
+        path = save(script, text, f"found-{seed}-{int(pair.script.blocks[-1].rows['seq'][0])}")
+        raise AssertionError(
+            f"seed {seed}: {difference}\nshrunk from {len(pair.script)} to {len(script)} commands in {path}:\n{text}"
+        ) from difference
+    return seen
+
+
+def drive(flow: Flow, pair: Pair, commands: int, seen: Counter[tuple[str, int]]) -> None:
+    """Feed a flow to a pair in blocks of 1 to 512 rows; Difference where the two disagree."""
+    cuts = np.random.default_rng(flow.mix.width + 1000 * flow.seq)
+    done, next_look = 0, 0
+    rows, payload = flow.prologue()
+    while True:
+        start = 0
+        while start < len(rows):
+            size = int(CHUNK ** cuts.random())
+            # Half of the calls write into a buffer so small that long commands must be carried on (R36).
+            buffer = int(SMALLEST_BUFFER + cuts.integers(0, 48)) if cuts.random() < 0.5 else 0
+            block = Block(rows[start : start + size], payload, buffer)
+            events = pair.run(block)
+            flow.observe(events)
+            for field in ("kind", "code"):
+                values, counts = np.unique(events[field], return_counts=True)
+                for value, count in zip(values.tolist(), counts.tolist(), strict=True):
+                    seen[field, value] += count
+            start += size
+            done += len(block.rows)
+            if done >= next_look:
+                pair.compare()
+                pair.check()
+                next_look = done + LOOK_EVERY
+        if done >= commands:
+            break
+        # A chunk aims at what lived before it: where little lives, shorter chunks miss less.
+        rows, payload = flow.take(min(CHUNK, commands - done, 64 + 2 * len(flow.live)))
+    pair.compare()
+    pair.check()
+
+
+def main() -> None:
+    """`python -m tests.properties.campaign FIRST LAST COMMANDS`: run seeds by hand, with a line for each."""
+    first, last, commands = (int(word) for word in sys.argv[1:4])
+    for seed in range(first, last):
+        started = time.perf_counter()
+        try:
+            seen = run_seed(seed, commands)
+        except AssertionError as difference:
+            print(difference, flush=True)
+            continue
+        events = sum(count for (field, _), count in seen.items() if field == "kind")
+        rate = (time.perf_counter() - started) / commands * 1e6
+        print(f"seed {seed}: {commands} commands, {events} events, no difference, {rate:.1f} us a command", flush=True)
+
+
+if __name__ == "__main__":
+    main()

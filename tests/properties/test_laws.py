@@ -1,0 +1,315 @@
+"""Laws of the market and of the stream, each checked on what the compiled core does to generated flow.
+
+A law is stated in the docstring of its test. None of them asks the reference: they hold the core (and with it, by the
+differential test, the reference) to what the rules are for.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engine.schema import (
+    ACT_FIRST,
+    COMMAND,
+    TRADE,
+    CommandKind,
+    EventKind,
+    Limits,
+    Phase,
+    PHASE_PERMITS,
+    Reason,
+)
+from tests.flow import Flow, act_rows, encode
+from tests.flow_mix import terms_of
+from tests.properties.ledger import OF_BOTH_SIDES, Ledger
+from tests.properties.pair import Block, Core, Rows, Script, cut
+
+ROOMY = Limits(instruments=6, accounts=16, orders=1 << 13, levels=1 << 17, day_ids=1 << 16)
+SEEDS = range(300, 312)
+COMMANDS = 2500
+
+pytestmark = [pytest.mark.jit_off, pytest.mark.bounds]
+
+
+def size() -> int:
+    """Commands per seed: fewer where the kernels are not compiled."""
+    import numba
+
+    return COMMANDS // 25 if numba.config.DISABLE_JIT else COMMANDS
+
+
+def record(seed: int, commands: int, **fixed: Any) -> tuple[Script, Rows]:
+    """Run a flow through the core; return what was fed and all events."""
+    flow = Flow(seed, **fixed)
+    script, core = Script(flow.mix.limits), Core(flow.mix.limits)
+    rows, payload = flow.prologue()
+    events = []
+    while True:
+        script.blocks.append(Block(rows, payload))
+        events.append(core.run(script.blocks[-1]))
+        flow.observe(events[-1])
+        if len(script) >= commands:
+            return script, np.concatenate(events)
+        rows, payload = flow.take(64)
+
+
+def rerun(script: Script) -> Rows:
+    """Run a script through a fresh core."""
+    core = Core(script.limits)
+    return np.concatenate([core.run(block) for block in script.blocks])
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_events_alone_show_price_time_priority_and_lost_or_found_no_lot(seed: int) -> None:
+    """Price, then time; the resting order's price; lots and trade ids conserved: all visible in the events alone."""
+    script, events = record(seed, size())
+    ledger = Ledger()
+    ledger.feed(events)
+    assert ledger.commands == len(script), "every command has exactly one event that says LAST"
+    assert ledger.index == -1, "the last command is closed"
+    assert ledger.bought == ledger.sold
+    for order in ledger.orders.values():
+        assert order.placed == order.cum + order.leaves + order.off + order.decremented, order
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_event_times_are_the_running_maximum_of_the_command_times(seed: int) -> None:
+    """R1: the time of a command's events is the greatest time given so far."""
+    script, events = record(seed, size())
+    rows = script.rows()
+    latest = dict(zip(rows["seq"].tolist(), np.maximum.accumulate(np.maximum(rows["time"], 0)).tolist(), strict=True))
+    assert [latest[seq] for seq in events["seq"].tolist()] == events["time"].tolist()
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_rows_about_an_order_belong_to_those_who_may_see_them(seed: int) -> None:
+    """Whoever asks is answered on the own account, and never with an order that is not his."""
+    script, events = record(seed, size())
+    asked = {int(row["seq"]): row for row in script.rows()}
+    answers = (EventKind.ORDER_ACCEPTED, EventKind.ORDER_AMENDED, EventKind.ORDER_STATUS, EventKind.ORDER_REJECTED)
+    mine = events[np.isin(events["kind"], [*answers, EventKind.ORDER_RESTORED, EventKind.MASS_CANCELED])]
+    assert [int(asked[int(row["seq"])]["account"]) for row in mine] == mine["account"].tolist()
+    told = events[(events["kind"] == EventKind.ORDER_CANCELED) & (events["reason"] == Reason.REQUESTED)]
+    assert [int(asked[int(row["seq"])]["account"]) for row in told] == told["account"].tolist()
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_nothing_trades_or_enters_in_a_phase_that_forbids_it(seed: int) -> None:
+    """R9: no trade but in continuous; no order enters or is amended in closed or halted; no cancel in closed."""
+    _, events = record(seed, size(), p_define=0.0, day=False)
+    phases: dict[int, Phase] = {}
+    entering = (EventKind.ORDER_ACCEPTED, EventKind.ORDER_AMENDED)
+    for row in events:
+        phase = phases.get(int(row["instrument"]), Phase.CLOSED)
+        if row["kind"] == EventKind.PHASE_CHANGED:
+            assert row["reason"] == phase, "the phase before is the phase before"
+            phases[int(row["instrument"])] = Phase(int(row["phase"]))
+        elif row["kind"] in OF_BOTH_SIDES or row["kind"] in entering:
+            assert row["phase"] == phase
+            enters, _, matches = PHASE_PERMITS[phase]
+            assert matches if row["kind"] in OF_BOTH_SIDES else enters
+        elif row["kind"] == EventKind.ORDER_CANCELED:
+            assert row["phase"] == phase and PHASE_PERMITS[phase][1]
+        elif row["kind"] == EventKind.ORDER_EXPIRED:
+            assert phase == Phase.CLOSED
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_replay_in_other_blocks_and_buffers_gives_the_same_bytes(seed: int) -> None:
+    """Promise 1: the same commands give the same events, however they are cut."""
+    script, events = record(seed, size())
+    cuts = np.random.default_rng(seed)
+    for buffer in (0, 16, 33):
+        blocks = [
+            Block(rows, block.payload, buffer)
+            for block in script.blocks
+            for rows in cut(block.rows, cuts.integers(1, 40, len(block.rows)).tolist())
+        ]
+        assert rerun(Script(script.limits, blocks)).tobytes() == events.tobytes()
+
+
+# --- mirror ---------------------------------------------------------------------------------------
+
+
+def negated(text: Any) -> Any:
+    """The decimal text of a price with the other sign."""
+    if not isinstance(text, str):
+        return text
+    return text[1:] if text.startswith("-") else "-" + text
+
+
+def mirror(script: Script) -> Script:
+    """Swap buy and sell and negate every price, in the rows and in the terms of instruments."""
+    blocks = []
+    for block in script.blocks:
+        rows, payload = block.rows.copy(), bytearray()
+        rows["side"] = swapped(rows["side"])
+        rows["price"] = -rows["price"]
+        for row in rows[(rows["kind"] >= ACT_FIRST)]:
+            low, count = int(row["target_lo"]), int(row["target_hi"])
+            text = block.payload[low : low + count] if low >= 0 <= count else b""
+            try:
+                terms = json.loads(text)
+            except ValueError:
+                text = b""
+            else:
+                if isinstance(terms, dict) and "tick" in terms:
+                    low_price, high_price = terms.pop("min_price"), terms.pop("max_price")
+                    terms |= {"min_price": negated(high_price), "max_price": negated(low_price)}
+                    if "reference_price" in terms:
+                        terms["reference_price"] = negated(terms["reference_price"])
+                    text = encode(terms)
+            at = rows["seq"] == row["seq"]
+            rows["target_lo"][at], rows["target_hi"][at] = len(payload), len(text)
+            payload += text
+        blocks.append(Block(rows, bytes(payload), block.buffer))
+    return Script(script.limits, blocks)
+
+
+def swapped(sides: Any) -> Any:
+    """Buy for sell and sell for buy; what is neither stays."""
+    return np.where((sides == 1) | (sides == 2), 3 - sides, sides)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_mirrored_market_gives_mirrored_events(seed: int) -> None:
+    """Buy and sell are mirrored in every rule: swapped sides and negated prices give swapped and negated events."""
+    script, events = record(seed, size(), p_bad_terms=0.0, p_far_step=0.0)
+    found = rerun(mirror(script))
+    wanted = events.copy()
+    wanted["side"] = swapped(events["side"])
+    wanted["price"] = -events["price"]
+    single = ~np.isin(events["kind"], OF_BOTH_SIDES)
+    wanted["old_price"][single] = -events["old_price"][single]
+    assert found.tobytes() == wanted.tobytes()
+
+
+# --- permutation ----------------------------------------------------------------------------------
+
+STREAMS = 3
+ACCOUNTS = 4
+
+
+def common_prologue() -> tuple[Rows, bytes]:
+    """Define every stream's instrument and accounts, and open all."""
+    acts = [
+        (CommandKind.INSTRUMENT_DEFINE, encode(terms_of(f"S{n}", "1", "-50", "50", window=9).payload))
+        for n in range(1, STREAMS + 1)
+    ]
+    acts += [
+        (CommandKind.ACCOUNT_DEFINE, encode({"account": f"A{n}", "member": f"M{n % 3}", "owner": f"B{n % 5}"}))
+        for n in range(STREAMS * ACCOUNTS)
+    ]
+    acts += [(CommandKind.PHASE_SET, encode({"symbol": "ALL", "phase": "continuous"}))]
+    return act_rows(acts, 1)
+
+
+def stream_of(seed: int, number: int, commands: int) -> tuple[Rows, list[bytes]]:
+    """Make the commands of one instrument that touch nothing else; acts with their payload each."""
+    terms = terms_of(f"S{number}", "1", "-50", "50", window=9)
+    names = tuple((f"A{n}", "M1", f"B{n % 2}") for n in range(ACCOUNTS))
+    flow = Flow(
+        seed, instruments=(terms,), accounts=names, day=False, limits=ROOMY, p_define=0.0, p_damage=0.0, p_bad_terms=0.0
+    )
+    core = Core(ROOMY)
+    flow.observe(core.run(Block(*flow.prologue())))
+    parts, texts = [], []
+    while len(texts) < commands:
+        rows, payload = flow.take(50)
+        flow.observe(core.run(Block(rows, payload)))
+        # What names all instruments or none of the defined ones would reach beyond the stream.
+        rows["instrument"] = np.where(np.isin(rows["kind"], (1, 4)), number, 0)
+        acts = rows["kind"] >= ACT_FIRST
+        rows["account"] += np.where(acts, 0, ACCOUNTS * (number - 1)).astype(np.int32)
+        rows["client_session"] += np.where(rows["client_session"] > 0, 100 * number, 0).astype(np.int32)
+        parts.append(rows)
+        for row in rows:
+            low, count = int(row["target_lo"]), int(row["target_hi"])
+            text = payload[low : low + count] if row["kind"] >= ACT_FIRST else b""
+            texts.append(text.replace(b'"ALL"', f'"S{number}"'.encode()))
+    return np.concatenate(parts), texts
+
+
+def weave(streams: dict[int, tuple[Rows, list[bytes]]], turns: list[int]) -> tuple[Script, dict[int, list[int]]]:
+    """Interleave streams in the order of `turns`; return the script and, per stream, the seqs it was given."""
+    opening, payload = common_prologue()
+    first = len(opening) + 1
+    script = Script(ROOMY, [Block(opening, payload)])
+    seqs: dict[int, list[int]] = {number: [] for number in streams}
+    for place, number in enumerate(turns):
+        seqs[number].append(first + place)
+    renamed = {
+        number: dict(zip(rows["seq"].tolist(), seqs[number], strict=True)) for number, (rows, _) in streams.items()
+    }
+    taken = dict.fromkeys(streams, 0)
+    for place, number in enumerate(turns):
+        rows, texts = streams[number]
+        at = taken[number]
+        taken[number] += 1
+        row, text = rows[at : at + 1].copy(), texts[at]
+        row["seq"], row["time"] = first + place, 1
+        if row["kind"][0] >= ACT_FIRST:
+            row["target_lo"], row["target_hi"] = 0, len(text)
+        elif row["target_hi"][0] == 0 and row["target_lo"][0] != 0:
+            row["target_lo"] = renamed[number].get(int(row["target_lo"][0]), 1 << 50)
+        script.blocks.append(Block(row, text))
+    return script, seqs
+
+
+def seen_by(events: Rows, seqs: list[int]) -> bytes:
+    """The events of one stream, with its commands, orders and trades numbered as in a venue of its own."""
+    place = {seq: number for number, seq in enumerate(seqs, 1)}
+    own = events[np.isin(events["seq"], seqs)].copy()
+    trades = own["kind"] == EventKind.TRADE
+    both = np.isin(own["kind"], OF_BOTH_SIDES)
+    view = own.view(TRADE)
+    for rows, name, where in ((own, "seq", ...), (own, "order_id", ...), (view, "resting_order_id", both)):
+        rows[name][where] = [place.get(value, value) for value in np.atleast_1d(rows[name][where]).tolist()]
+    trade_ids = view["trade_id"].copy()
+    trade_ids[trades] = np.arange(int(trades.sum()))
+    view["trade_id"] = np.where(both, trade_ids, view["trade_id"])
+    return own.tobytes()
+
+
+@pytest.mark.parametrize("seed", range(400, 404))
+def test_instruments_do_not_feel_how_they_are_interleaved(seed: int) -> None:
+    """Independent instruments: each gives the same events alone, and in whatever order they take turns."""
+    count = size() // 5
+    streams = {number: stream_of(seed + 10 * number, number, count) for number in range(1, STREAMS + 1)}
+    turns = [number for number, (rows, _) in streams.items() for _ in range(len(rows))]
+    alone = {}
+    for number, (rows, texts) in streams.items():
+        script, seqs = weave({number: (rows, texts)}, [number] * len(rows))
+        alone[number] = seen_by(rerun(script), seqs[number])
+    dice = np.random.default_rng(seed)
+    for _ in range(3):
+        script, seqs = weave(streams, dice.permutation(turns).tolist())
+        events = rerun(script)
+        for number in streams:
+            assert seen_by(events, seqs[number]) == alone[number], f"instrument {number}"
+
+
+# --- the tests of the tests -----------------------------------------------------------------------
+
+
+def test_the_ledger_objects_to_a_trade_out_of_turn() -> None:
+    """A law that nothing can break proves nothing: two resting orders swapped in one trade are noticed."""
+    _, events = record(300, 600, p_damage=0.0)
+    trades = np.flatnonzero(events["kind"] == EventKind.TRADE)
+    assert len(trades) > 20
+    for field, change in (("price", 1), ("qty", 1), ("resting_order_id", -1), ("trade_id", 1), ("leaves_qty", 1)):
+        bent = events.copy()
+        bent.view(TRADE)[field][trades[10]] += change
+        with pytest.raises((AssertionError, KeyError)):
+            Ledger().feed(bent)
+    with pytest.raises(AssertionError):
+        Ledger().feed(np.delete(events, trades[10]))
+
+
+def test_rows_without_a_command_are_not_made() -> None:
+    """An empty block gives no events."""
+    assert len(Core(ROOMY).run(Block(np.zeros(0, COMMAND), b""))) == 0
