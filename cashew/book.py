@@ -43,6 +43,7 @@ class Book:
         self.tick = Tick.parse(tick)
         self.seq = 0
         self.ready = False
+        self._more = False  # a message in several parts has begun; the checksum is that of the whole
         # Keyed so that iteration gives the best price first: bids by negated ticks, asks by ticks.
         self._bids: SortedDict[int, Level] = SortedDict()
         self._asks: SortedDict[int, Level] = SortedDict()
@@ -71,22 +72,26 @@ class Book:
 
     def take(self, message: Mapping[str, Any]) -> None:
         """Apply a `book` message. BookError, and `ready` false, if it does not follow on or its checksum is wrong."""
+        continues = self._more and message.get("seq") == self.seq
+        follows = continues or (self.ready and message.get("prev") == self.seq)
+        self.ready = self._more = False
+        if message.get("type") == "snapshot" and not continues:
+            self._bids.clear()
+            self._asks.clear()
+        elif not follows:
+            raise BookError(f"{self.symbol}: update after seq {message.get('prev')}, but the book is at {self.seq}")
         try:
-            if message.get("type") == "snapshot":
-                self._bids.clear()
-                self._asks.clear()
-                self.ready = True
-            elif not self.ready or message["prev"] != self.seq:
-                raise BookError(f"{self.symbol}: update after seq {message.get('prev')}, but the book is at {self.seq}")
-            self._set(self._bids, message.get("bids", ()), -1)
-            self._set(self._asks, message.get("asks", ()), 1)
+            self._set(self._bids, message["bids"], -1)
+            self._set(self._asks, message["asks"], 1)
             self.seq = message["seq"]
-        except (BookError, KeyError, ValueError, TypeError) as error:
-            self.ready = False
-            raise (error if isinstance(error, BookError) else BookError(f"{self.symbol}: {error}")) from error
+        except (KeyError, ValueError, TypeError) as error:
+            raise BookError(f"{self.symbol}: unreadable book message: {error}") from error
+        if message.get("more"):
+            self._more = True
+            return
         if "crc" in message and message["crc"] != self.checksum():
-            self.ready = False
             raise BookError(f"{self.symbol}: checksum differs at seq {self.seq}")
+        self.ready = True
 
     def _set(self, side: SortedDict[int, Level], levels: Iterable[tuple[str, int, int]], sign: int) -> None:
         for price, qty, orders in levels:

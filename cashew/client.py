@@ -179,7 +179,7 @@ class Client:
         account: str | None = None,
         resend: bool = False,
     ) -> Order:
-        """Change price, client id or total quantity (what is filled included). Less at the same price keeps its place."""
+        """Change price, client id or total quantity (what is filled included); lowering it alone keeps the place."""
         p = {
             "cl_ord_id": cl_ord_id,
             "order_id": order_id,

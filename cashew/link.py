@@ -47,7 +47,7 @@ def socket_url(url: str, path: str) -> str:
 
 
 def backoff(first: float = FIRST_DELAY, most: float = MAX_DELAY) -> Iterator[float]:
-    """Yield delays in seconds: doubling up to `most`, each cut by up to a half so that clients come back out of step."""
+    """Yield delays in seconds: doubling up to `most`, each cut by up to a half so that clients spread out."""
     delay = first
     while True:
         yield delay * random.uniform(0.5, 1.0)

@@ -46,6 +46,7 @@ class Watched:
 
     def __init__(self) -> None:
         self.seq = 0
+        self.more = False  # the message is one of several parts, and not the last
         self.asked = False  # a subscription is under way: messages before its snapshot do not count
         self.listeners: list[Any] = []
         self.recent: deque[Any] = deque(maxlen=RECENT_TRADES)
@@ -91,6 +92,11 @@ class MarketData:
         for watched in self._watched.values():
             for listener in list(watched.listeners):
                 listener.close()
+
+    @property
+    def connected(self) -> bool:
+        """Whether the market can be seen at this moment."""
+        return self._link.ready.is_set()
 
     async def watch_book(self, symbol: str) -> Latest[Book]:
         """Watch a book: an async iterator that gives the Book after each change; a slow reader skips to the newest."""
@@ -189,14 +195,16 @@ class MarketData:
         watched = self._watched.get((channel, message["symbol"]))
         if watched is None:
             return
-        is_first = message.get("prev") == 0
-        if watched.asked and not is_first:
+        is_snapshot = message.get("type", "snapshot" if message["prev"] == 0 else "") == "snapshot"
+        if watched.asked and not is_snapshot:
             return
-        if not is_first and message.get("prev") != watched.seq:
+        is_part = watched.more and message["seq"] == watched.seq
+        if not (is_snapshot or is_part) and message["prev"] != watched.seq:
             self._repair(channel, message["symbol"])
             return
         watched.asked = False
         watched.seq = message["seq"]
+        watched.more = message.get("more", False)
         if channel == "book":
             self._take_book(watched, message)
         elif channel == "trades":
@@ -212,8 +220,9 @@ class MarketData:
         except BookError:
             self._repair("book", message["symbol"])
             return
-        for listener in watched.listeners:
-            listener.put(book)
+        if book.ready:
+            for listener in watched.listeners:
+                listener.put(book)
 
     def _take_trades(self, watched: Watched, message: dict[str, Any]) -> None:
         newest = watched.recent[-1].trade_id if watched.recent else 0

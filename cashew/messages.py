@@ -68,7 +68,7 @@ class MassCanceled(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Execution(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that happened to an own order: accepted, amended, canceled, expired, trade or prevented, as `exec` says."""
+    """What happened to an own order: accepted, amended, canceled, expired, trade or prevented, as `exec` says."""
 
     exec_id: str = ""
     seq: int = 0

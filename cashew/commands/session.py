@@ -1,0 +1,102 @@
+"""`cashew session` and `cashew new-day`: what an operator does during the trading day."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cashew.commands.common import DEFAULT_URL, JsonOption, KeyOption, UrlOption, operate, put
+
+__all__ = ["app", "new_day"]
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Open, halt, resume, close trading. Needs an operator's key; the log keeps every act and its reason.",
+)
+
+SymbolArgument = Annotated[str, typer.Argument(help="One instrument, or ALL.", metavar="SYMBOL|ALL")]
+WhyOption = Annotated[str, typer.Option("--why", help="The reason, which goes into the log.", metavar="TEXT")]
+
+
+@app.command("pre-open")
+def pre_open(
+    symbol: SymbolArgument,
+    why: WhyOption,
+    url: UrlOption = DEFAULT_URL,
+    key: KeyOption = None,
+    json_lines: JsonOption = False,
+) -> None:
+    """Collect orders without matching them."""
+    act("pre_open", symbol, why, url, key, json_lines)
+
+
+@app.command("open")
+def open_(
+    symbol: SymbolArgument,
+    why: WhyOption,
+    url: UrlOption = DEFAULT_URL,
+    key: KeyOption = None,
+    json_lines: JsonOption = False,
+) -> None:
+    """Open for continuous trading."""
+    act("open", symbol, why, url, key, json_lines)
+
+
+@app.command(epilog='Example: cashew session halt W320F2703 --why "warehouse fire" --key operator.key')
+def halt(
+    symbol: SymbolArgument,
+    why: WhyOption,
+    url: UrlOption = DEFAULT_URL,
+    key: KeyOption = None,
+    json_lines: JsonOption = False,
+) -> None:
+    """Stop trading; orders can still be canceled."""
+    act("halt", symbol, why, url, key, json_lines)
+
+
+@app.command()
+def resume(
+    symbol: SymbolArgument,
+    why: WhyOption,
+    url: UrlOption = DEFAULT_URL,
+    key: KeyOption = None,
+    json_lines: JsonOption = False,
+) -> None:
+    """Go on trading after a halt."""
+    act("resume", symbol, why, url, key, json_lines)
+
+
+@app.command()
+def close(
+    symbol: SymbolArgument,
+    why: WhyOption,
+    url: UrlOption = DEFAULT_URL,
+    key: KeyOption = None,
+    json_lines: JsonOption = False,
+) -> None:
+    """Close; day orders expire."""
+    act("close", symbol, why, url, key, json_lines)
+
+
+def new_day(
+    trading_day: Annotated[str, typer.Argument(help="The new trading day, such as 2026-11-24.", metavar="YYYY-MM-DD")],
+    why: WhyOption = "new trading day",
+    url: UrlOption = DEFAULT_URL,
+    key: KeyOption = None,
+    json_lines: JsonOption = False,
+) -> None:
+    """Begin the next trading day.
+
+    Needs an operator's key. The log gets a new folder, which begins by restating what carries over.
+    """
+    for event in operate(url, key, "/operator/day", {"trading_day": trading_day, "why": why}):
+        put(event, f"trading day {event.get('trading_day', trading_day)} has begun", json_lines)
+
+
+def act(action: str, symbol: str, why: str, url: str, key: KeyOption, json_lines: bool) -> None:
+    """Send one phase act and show each instrument that changed."""
+    body = {"action": action, "symbol": symbol, "why": why}
+    for event in operate(url, key, "/operator/session", body):
+        put(event, f"{event.get('symbol', symbol)} is now {event.get('phase', '?')}", json_lines)
