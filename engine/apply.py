@@ -29,7 +29,13 @@ if not __debug__:
 
 Rows = npt.NDArray[Any]
 MIN_EVENT_ROOM = 16
-_DEFINITIONS = (CommandKind.INSTRUMENT_DEFINE, CommandKind.ACCOUNT_DEFINE, CommandKind.DAY_START, CommandKind.DAY_OPEN)
+_DEFINITIONS = (CommandKind.INSTRUMENT_DEFINE, CommandKind.ACCOUNT_DEFINE)
+# Acts that are in place at each stage of the trading day (R44).
+_BY_STAGE = {
+    FRESH: (*_DEFINITIONS, CommandKind.PHASE_SET, CommandKind.DAY_OPEN),
+    RESTATING: (*_DEFINITIONS, CommandKind.DAY_START),
+    OPEN: (*_DEFINITIONS, CommandKind.PHASE_SET),
+}
 
 
 class State:
@@ -150,7 +156,7 @@ def _act(state: State, command: Any, payload: bytes) -> Rows:
     code = Code.OK
     facts: list[Fact]
     try:
-        if h[STAGE] == RESTATING and kind not in _DEFINITIONS:
+        if kind not in _BY_STAGE[int(h[STAGE])]:
             raise Refusal(Code.DAY_ORDER)
         facts = ACTS[kind](state, read_payload(payload, int(command["target_lo"]), int(command["target_hi"])))
     except Refusal as refusal:

@@ -31,13 +31,20 @@ class Refusal(Exception):
         self.code = code
 
 
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object whose keys are all different; ValueError otherwise."""
+    terms = dict(pairs)
+    if len(terms) != len(pairs):
+        raise ValueError("a key stands twice")
+    return terms
+
+
 def read_payload(payload: bytes, offset: int, length: int) -> dict[str, Any]:
-    """The act's JSON object; Refusal(BAD_TERMS) if it is none or not canonical (sorted keys, integers and strings)."""
+    """The act's JSON object; Refusal(BAD_TERMS) if it is none in UTF-8 or repeats a key."""
     if not 0 <= offset <= offset + length <= len(payload):
         raise Refusal(Code.BAD_TERMS)
-    text = bytes(payload[offset : offset + length])
     try:
-        terms = json.loads(text)
+        terms = json.loads(bytes(payload[offset : offset + length]).decode(), object_pairs_hook=_once)
     except (ValueError, RecursionError):
         raise Refusal(Code.BAD_TERMS) from None
     if not isinstance(terms, dict):
@@ -62,9 +69,13 @@ def name(terms: dict[str, Any], key: str) -> str:
 def text(terms: dict[str, Any], key: str) -> str:
     """Free text of at most 200 characters; "" if absent."""
     value = terms.get(key, "")
-    if not isinstance(value, str) or len(value) > TEXT_MAX:
+    if not isinstance(value, str) or len(value) > TEXT_MAX or not value.isprintable() and _has_surrogate(value):
         raise Refusal(Code.BAD_TERMS)
     return value
+
+
+def _has_surrogate(value: str) -> bool:
+    return any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def integer(terms: dict[str, Any], key: str, low: int, high: int, default: int | None = None) -> int:

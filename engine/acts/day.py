@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from engine.acts.common import Fact, Refusal, check_keys, integer
-from engine.core.layout import FRESH, NEXT_TRADE, OPEN, RESTATING, RESTORED, STAGE
+from engine.core.layout import NEXT_TRADE, OPEN, RESTATING, RESTORED, STAGE
 from engine.schema import Code, EventKind
 
 if TYPE_CHECKING:
@@ -22,9 +23,11 @@ def open_day(state: State, terms: dict[str, Any]) -> list[Fact]:
     day = terms["trading_day"]
     if not isinstance(day, str) or not _DAY.fullmatch(day):
         raise Refusal(Code.BAD_TERMS)
-    next_trade_id = integer(terms, "next_trade_id", 1, (1 << 62) - 1)
-    if h[STAGE] != FRESH:
-        raise Refusal(Code.DAY_ORDER)
+    try:
+        date.fromisoformat(day)
+    except ValueError:
+        raise Refusal(Code.BAD_TERMS) from None
+    next_trade_id = integer(terms, "next_trade_id", 1, 1 << 62)
     h[STAGE] = RESTATING
     h[NEXT_TRADE] = next_trade_id
     state.trading_day = day
@@ -35,7 +38,5 @@ def start_day(state: State, terms: dict[str, Any]) -> list[Fact]:
     """day.start: the world is restated, trading may begin."""
     h = state.arrays.h
     check_keys(terms, set())
-    if h[STAGE] != RESTATING:
-        raise Refusal(Code.DAY_ORDER)
     h[STAGE] = OPEN
     return [Fact(EventKind.DAY_STARTED, qty=int(h[RESTORED]))]

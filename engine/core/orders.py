@@ -59,14 +59,14 @@ def _place_form(s, c, w0, qty, restoring):
     w11 = s.cmd[c + 11]
     if side - 1 > 1 or side == 0 or ord_type - 1 > 1 or ord_type == 0 or tif - 1 > 3 or tif == 0 or smp > 5:
         return False
-    if qty < 1 or qty > MAX_ORDER_QTY or smp_id < 0 or smp_id > MAX_SMP_ID or flags & HAS_QTY != 0:
+    if qty < 1 or qty > MAX_ORDER_QTY or smp_id < 0 or smp_id > MAX_SMP_ID:
         return False
     if (reserved | s.cmd[c + 10] | s.cmd[c + 12]) != 0:
         return False
     if restoring:
         if ord_type != LIMIT or tif != GTC or (w11 & 0xFFFFFFFF) != 0 or s.cmd[c + 9] != 0:
             return False
-    elif (s.cmd[c + 8] | s.cmd[c + 9] | w11) != 0 or ((flags & HAS_PRICE != 0) != (ord_type == LIMIT)):
+    elif (s.cmd[c + 8] | s.cmd[c + 9] | w11) != 0 or flags & HAS_QTY != 0 or ((flags & HAS_PRICE != 0) != (ord_type == LIMIT)):
         return False
     return is_client_id(s.cmd, c + 4)
 

@@ -1,0 +1,119 @@
+"""Structural truths of the core's arrays; `check` walks everything and stops at the first that does not hold."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.core.layout import (
+    ACCOUNT, ACCOUNT_WORDS, ACCOUNTS, BEARS, BEST, BITS0, BITS1, BITS2, BUMP, DIRECT_MASK, ENTRY, ENTRY_END, ENTRY_PLACE,
+    ENTRY_WORDS, FAR_BASE, FAR_COUNT, FAR_LEVELS, FLAGS, FREE, INSTRUMENT, INSTRUMENT_WORDS, INSTRUMENTS, LEAVES, LEVEL,
+    LEVELS, LIVE, NEXT, NO_BUY, NO_SELL, NODE4, NODE8, OPEN_ORDERS, ORDER_BASE, ORDER_ID, PREV, PRICE, QTY, SPILL_MASK,
+    SPILLED, WINDOW, WINDOW_LO, WORDS2,
+)  # fmt: skip
+from engine.core.state import Arrays
+
+
+def _bits(arrays: Arrays, base: int, count: int) -> set[int]:
+    found = set()
+    for at in range(count):
+        mask = int(arrays.bits[base + at])
+        for bit in range(64):
+            if mask >> bit & 1:
+                found.add(at * 64 + bit)
+    return found
+
+
+def _check_tiers(arrays: Arrays, row: int, g: int, occupied: set[int]) -> None:
+    """A bit is set in each tier exactly where the tier below has one."""
+    ins = arrays.ins
+    words0 = -(-int(ins[row + WINDOW]) // 64)
+    words1 = -(-words0 // 64)
+    tier0 = _bits(arrays, int(ins[row + BITS0 + g]), words0)
+    tier1 = _bits(arrays, int(ins[row + BITS1 + g]), words1)
+    tier2 = _bits(arrays, int(ins[row + BITS2 + g]), int(ins[row + WORDS2]))
+    assert tier0 == occupied, f"window bits {tier0 ^ occupied}"
+    assert tier1 == {offset >> 6 for offset in tier0}
+    assert tier2 == {offset >> 6 for offset in tier1}
+
+
+def _check_queue(arrays: Arrays, level: int, row: int, g: int, price: int, live: dict[int, int]) -> bool:
+    """Walk one level; note its orders in `live`; whether it has any."""
+    n4, n8 = arrays.n4, arrays.n8
+    before, x = level, int(n4[level * NODE4 + NEXT])
+    assert int(n4[level * NODE4 + LEVEL]) == level
+    while x != level:
+        r4 = x * NODE4
+        assert int(n4[r4 + PREV]) == before, "links agree in both directions"
+        assert int(n4[r4 + LEVEL]) == level and int(n8[x * NODE8 + PRICE]) == price, "an order lies at its price"
+        assert int(n4[r4 + INSTRUMENT]) * INSTRUMENT_WORDS == row and (int(n4[r4 + FLAGS]) & 3) - 1 == g
+        assert 0 < int(n4[r4 + LEAVES]) <= int(n4[r4 + QTY]), "a resting order has open lots"
+        order_id = int(n8[x * NODE8 + ORDER_ID])
+        assert order_id > 0 and order_id not in live, "an order rests once"
+        live[order_id] = x
+        before, x = x, int(n4[r4 + NEXT])
+    assert int(n4[level * NODE4 + PREV]) == before
+    return int(n4[level * NODE4 + NEXT]) != level
+
+
+def _check_side(arrays: Arrays, number: int, g: int, live: dict[int, int]) -> None:
+    row = number * INSTRUMENT_WORDS
+    ins = arrays.ins
+    low, width, first = (int(ins[row + field]) for field in (WINDOW_LO, WINDOW, LEVELS + g))
+    prices = []
+    occupied = set()
+    for offset in range(width):
+        if _check_queue(arrays, first + offset, row, g, low + offset, live):
+            occupied.add(offset)
+            prices.append(low + offset)
+    _check_tiers(arrays, row, g, occupied)
+    base, count = int(ins[row + FAR_BASE + g]), int(ins[row + FAR_COUNT + g])
+    far = [tuple(int(v) for v in arrays.far[2 * k : 2 * k + 2]) for k in range(base, base + int(ins[row + FAR_LEVELS]))]
+    assert [price for price, _ in far[:count]] == sorted({price for price, _ in far[:count]}), "far prices rise"
+    assert len({level for _, level in far}) == len(far), "each far place has a level of its own"
+    for price, level in far[:count]:
+        assert not low <= price < low + width, "a far price lies outside the window"
+        assert _check_queue(arrays, level, row, g, price, live), "a far level on the list has orders"
+        prices.append(price)
+    best = int(ins[row + BEST + g])
+    assert best == (max(prices, default=NO_BUY) if g == 0 else min(prices, default=NO_SELL)), "the best price is known"
+
+
+def _check_orders(arrays: Arrays, live: dict[int, int]) -> None:
+    """Every live order is found by its id, belongs to an account, and has its entry; free records are free."""
+    h, n4, n8 = arrays.h, arrays.n4, arrays.n8
+    assert len(live) == int(h[LIVE])
+    spilled: dict[int, int] = {}
+    for at in range(int(h[SPILL_MASK]) + 1) if h[SPILLED] else ():
+        if arrays.spill[2 * at]:
+            spilled[int(arrays.spill[2 * at])] = int(arrays.spill[2 * at + 1])
+    assert len(spilled) == int(h[SPILLED])
+    open_orders: dict[int, int] = {}
+    for order_id, x in live.items():
+        direct = int(arrays.direct[order_id & int(h[DIRECT_MASK])])
+        assert direct == x or spilled.get(order_id) == x, "an order is found by its id"
+        account = int(n4[x * NODE4 + ACCOUNT])
+        open_orders[account] = open_orders.get(account, 0) + 1
+        root = int(n4[x * NODE4 + ENTRY]) * ENTRY_WORDS
+        assert int(arrays.ids[root + ENTRY_PLACE]) == account | x << 32, "an order's entry leads to it"
+        bears = int(n4[x * NODE4 + BEARS])
+        assert bears * ENTRY_WORDS == root or int(arrays.ids[bears * ENTRY_WORDS + ENTRY_END]) * -ENTRY_WORDS == root
+    for account in range(1, int(h[ACCOUNTS]) + 1):
+        assert int(arrays.acc[account * ACCOUNT_WORDS + OPEN_ORDERS]) == open_orders.get(account, 0)
+    free, x = 0, int(h[FREE])
+    while x:
+        assert int(n8[x * NODE8 + ORDER_ID]) == 0, "a free record has no order"
+        free, x = free + 1, int(n4[x * NODE4 + NEXT])
+    assert free + len(live) == int(h[BUMP]) - int(h[ORDER_BASE]), "every record is live or free"
+
+
+def check(state: Any) -> None:
+    """Assert every structural truth of a state (engine.apply.State) that has no work pending."""
+    assert not state.pending
+    arrays: Arrays = state.arrays
+    live: dict[int, int] = {}
+    for number in range(1, int(arrays.h[INSTRUMENTS]) + 1):
+        for g in (0, 1):
+            _check_side(arrays, number, g, live)
+        row = number * INSTRUMENT_WORDS
+        assert int(arrays.ins[row + BEST]) < int(arrays.ins[row + BEST + 1]), "no book is crossed (R14, R20)"
+    _check_orders(arrays, live)
