@@ -65,7 +65,7 @@ from gateway.requests import (
 
 __all__ = [
     "BadRequest", "Directory", "Event", "act_payload", "act_row", "command_kind", "decode", "decode_offline",
-    "event_to_json", "offline_act", "read_event", "read_events", "to_row",
+    "disconnect_row", "event_to_json", "offline_act", "read_event", "read_events", "to_row",
 ]  # fmt: skip
 
 _ROW: Final = struct.Struct("<BBBBBBHiiqq32sqqqiiqqqii")
@@ -166,11 +166,11 @@ def _client_id(text: str) -> bytes:
 
 
 def _price(text: str, directory: Directory, instrument: int) -> tuple[int, int]:
-    """Ticks and flags of a price text; an instrument that is not known has no tick, so its price is 0."""
+    """Ticks and flags of a price text; without a known instrument no price is on its tick."""
     try:
         if instrument <= 0:
             _ANY_TICK.ticks(text)
-            return 0, HAS_PRICE
+            return 0, HAS_PRICE | OFF_TICK
         ticks = directory.price_ticks(instrument, text)
     except ValueError:
         raise BadRequest("BAD_VALUE", 'a price is a decimal text such as "3.005"') from None
@@ -256,6 +256,11 @@ def _tick(_request: ClockTick, _directory: Directory, account: int, client_sessi
 
 def _disconnect(request: Disconnect, _directory: Directory, account: int, _session: int, _instrument: int) -> bytes:
     return _pack_row(CommandKind.DISCONNECT, account, request.p.client_session)
+
+
+def disconnect_row(account: int, client_session: int) -> bytes:
+    """The COMMAND row by which the venue says that a client session has ended."""
+    return _pack_row(CommandKind.DISCONNECT, account, client_session)
 
 
 def _restore(request: OrderRestore, directory: Directory, account: int, client_session: int, _instrument: int) -> bytes:

@@ -1,0 +1,291 @@
+"""The counter between the connections and the log: rows wait here for their turn, and what became of them goes out.
+
+Floor 3, sans-I/O.  Owns what the edges know of the venue (names, orders, keys, who is logged on), all of it folded
+from durable blocks, and the bounded inbox.
+
+A turn is fair by member: the rows of a block are taken round-robin over the members that have rows waiting, one each,
+beginning behind the member that began the turn before; of one member in the order in which they came.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.schema import ACT_FIRST, COMMAND, LAST, MAX_BLOCK_ROWS, MAX_PAYLOAD_BYTES, CommandKind
+from gateway.accounts import Key, KeyRing
+from gateway.codec import BadRequest, Event, act_row, disconnect_row, event_to_json, read_events
+from gateway.connection import CLOSE_LOGON, CLOSE_RESTART, Connection, State
+from gateway.directory import Directory
+from gateway.reports import Order, Reports, answer_to_json, exec_to_json
+from gateway.requests import OrderAmend
+
+__all__ = ["Act", "Desk", "Ticket", "Turn"]
+
+MAX_WAITING: Final = 65_536
+OPERATOR: Final = ""  # the queue of acts and of what the venue itself asks
+AMBIGUOUS: Final = -1
+
+Named = tuple[int, str] | None
+
+
+class Ticket:
+    """Who waits for the answer to one row."""
+
+    __slots__ = ("at_last", "connection", "named", "request_id")
+
+    def __init__(self, connection: Connection, request_id: int, at_last: bool, named: Named) -> None:
+        self.connection = connection
+        self.request_id = request_id
+        self.at_last = at_last
+        self.named = named
+
+    def take(self, event: Event, desk: Desk) -> bool:
+        """Take one event of the row's command; whether it became a message."""
+        if event.flags & LAST:
+            self.connection.in_flight -= 1
+            if self.named is not None:
+                desk.forget(self.named)
+        if event.flags & LAST if self.at_last else event.i == 0:
+            self.connection.put(answer_to_json(event, self.request_id, desk.directory))
+            return True
+        return False
+
+
+class Act:
+    """An operator's act, or one of the venue itself, on its way; `done` is called with all its events."""
+
+    __slots__ = ("connection", "done", "events", "kind", "payload", "principal")
+
+    def __init__(
+        self, kind: CommandKind, payload: bytes, principal: int, done: Callable[[list[dict[str, Any]]], None]
+    ) -> None:
+        self.kind = kind
+        self.payload = payload
+        self.principal = principal
+        self.done = done
+        self.events: list[dict[str, Any]] = []
+        self.connection: Connection | None = None
+
+    def take(self, event: Event, desk: Desk) -> bool:
+        """Take one event; the last one completes the act."""
+        self.events.append(event_to_json(event, desk.directory))
+        if event.flags & LAST:
+            self.done(self.events)
+        return False
+
+
+class Turn(NamedTuple):
+    """One block to be: its COMMAND rows (seq and time not stamped yet), payload section, and who waits for each row."""
+
+    rows: npt.NDArray[np.void]
+    payload: bytes
+    tickets: list[Ticket | Act | None]
+
+
+class Desk:
+    """The edges' side of one venue.  `wake` is called when rows have come to an empty inbox."""
+
+    def __init__(self, keys: KeyRing, *, sync: bool = True, wake: Callable[[], None] = lambda: None) -> None:
+        self.keys = keys
+        self.sync = sync
+        self.wake = wake
+        self.directory = Directory()
+        self.reports = Reports()
+        self.connections: dict[Connection, None] = {}
+        self.waiting = 0
+        self.stopping = False
+        self._listeners: dict[str, dict[Connection, None]] = {}
+        self._queues: dict[str, deque[tuple[bytes, Ticket | Act | None]]] = {}
+        self._pending_names: dict[tuple[int, str], tuple[int, int]] = {}
+        self._next_session = 1
+
+    # --- connections --------------------------------------------------------------------------------------------------
+
+    def find_key(self, token: str) -> Key | None:
+        """The good key of a token."""
+        return self.keys.find(token)
+
+    def trading_day(self) -> str:
+        """The trading day as text, empty before the first."""
+        day = str(self.directory.trading_day)
+        return f"{day[:-4]}-{day[-4:-2]}-{day[-2:]}" if self.directory.trading_day else ""
+
+    def enter(self, connection: Connection) -> int:
+        """Take in a connection that has logged on; its client session, a number no other one has had today."""
+        assert connection.key is not None, "who enters has logged on"
+        self.connections[connection] = None
+        for account in connection.key.accounts:
+            self._listeners.setdefault(account, {})[connection] = None
+        number = self._next_session
+        self._next_session += 1
+        return number
+
+    def leave(self, connection: Connection) -> None:
+        """Let a connection go; harmless to repeat."""
+        if self.connections.pop(connection, connection) is connection or connection.key is None:
+            return
+        for account in connection.key.accounts:
+            listeners = self._listeners[account]
+            listeners.pop(connection, None)
+            if not listeners:
+                del self._listeners[account]
+        if connection.cancel_on_disconnect:
+            account = (
+                self.directory.account_numbers.get(connection.key.accounts[0], 0) if connection.key.accounts else 0
+            )
+            self._enqueue(connection.key.member, disconnect_row(account, connection.client_session), None)
+
+    def close_all(self, code: int = CLOSE_RESTART, text: str = "the exchange stops") -> None:
+        """Close every connection; what they had asked is carried out and answered before."""
+        for connection in list(self.connections):
+            connection.close(code, text)
+            connection.wake()
+
+    def refresh_keys(self) -> None:
+        """Read a changed key file; connections whose key is no longer good are closed."""
+        if self.keys.refresh():
+            for connection in list(self.connections):
+                if connection.key is not None and not self.keys.holds(connection.key):
+                    connection.close(CLOSE_LOGON, "this key is no longer good")
+                    connection.wake()
+
+    # --- the inbox ----------------------------------------------------------------------------------------------------
+
+    def submit(
+        self, connection: Connection, row: bytes, request_id: int, at_last: bool, named: Named, instrument: int
+    ) -> None:
+        """Let a row wait for its turn; BadRequest BUSY if too many do, or if the venue is stopping.
+
+        `named` is the (account, client id) that the row would give an order of `instrument`.
+        """
+        if self.waiting >= MAX_WAITING or self.stopping:
+            raise BadRequest("BUSY", "the exchange stops" if self.stopping else "too many requests wait", request_id)
+        connection.in_flight += 1
+        if named is not None:
+            self._remember(named, instrument)
+        assert connection.key is not None, "who submits has logged on"
+        self._enqueue(connection.key.member, row, Ticket(connection, request_id, at_last, named))
+
+    def submit_act(self, act: Act) -> None:
+        """Let an act wait for its turn; BadRequest if its payload is too long or the venue is stopping."""
+        if len(act.payload) > MAX_PAYLOAD_BYTES // 16:
+            raise BadRequest("BAD_VALUE", "the act's payload is too long")
+        if self.waiting >= 2 * MAX_WAITING or self.stopping:
+            raise BadRequest("BUSY", "the exchange is busy or stops")
+        self._enqueue(OPERATOR, b"", act)
+
+    def _enqueue(self, member: str, row: bytes, ticket: Ticket | Act | None) -> None:
+        queue = self._queues.get(member)
+        if queue is None:
+            queue = self._queues[member] = deque()
+        queue.append((row, ticket))
+        self.waiting += 1
+        if self.waiting == 1:
+            self.wake()
+
+    def take_turn(self, most: int = MAX_BLOCK_ROWS) -> Turn | None:
+        """The next block's rows, at most `most`; None if none wait."""
+        if not self.waiting:
+            return None
+        rows = bytearray()
+        payload = bytearray()
+        tickets: list[Ticket | Act | None] = []
+        for row, ticket in islice(self._round_robin(), most):
+            if type(ticket) is Act:
+                row = act_row(ticket.kind, len(ticket.payload), offset=len(payload), principal=ticket.principal)
+                payload += ticket.payload
+            rows += row
+            tickets.append(ticket)
+        self.waiting -= len(tickets)
+        return Turn(np.frombuffer(rows, COMMAND), bytes(payload), tickets)
+
+    def _round_robin(self) -> Iterator[tuple[bytes, Ticket | Act | None]]:
+        """Rows in fair order; a member's place goes behind the others' with each row it has taken."""
+        queues = self._queues
+        while queues:
+            member = next(iter(queues))
+            queue = queues.pop(member)
+            if len(queue) > 1:
+                queues[member] = queue
+            yield queue.popleft()
+
+    # --- what is durable ----------------------------------------------------------------------------------------------
+
+    def on_block(
+        self,
+        commands: npt.NDArray[np.void],
+        payload: bytes,
+        events: npt.NDArray[np.void],
+        tickets: list[Ticket | Act | None] | None = None,
+    ) -> None:
+        """Take the next durable block: fold it, answer who waits for it, and report to the accounts it touches.
+
+        Without tickets (at recovery) it is folded only.
+        """
+        directory, reports = self.directory, self.reports
+        directory.learn(commands, payload, events)
+        if tickets is None:
+            orders = commands[commands["kind"] < ACT_FIRST]
+            self._next_session = max(self._next_session, int(orders["client_session"].max(initial=0)) + 1)
+            for event in read_events(events):
+                reports.learn(event)
+            return
+        first = directory.seq - len(tickets) + 1
+        touched: dict[Connection, None] = {}
+        for event in read_events(events):
+            own, other = reports.learn(event)
+            ticket = tickets[event.seq - first]
+            if ticket is not None and ticket.take(event, self):
+                assert ticket.connection is not None, "only a connection's ticket makes messages"
+                touched[ticket.connection] = None
+            if own is not None:
+                self._report(event, own, touched)
+                if other is not None:
+                    self._report(event, other, touched)
+        for connection in touched:
+            connection.wake()
+
+    def _report(self, event: Event, order: Order, touched: dict[Connection, None]) -> None:
+        listeners = self._listeners.get(self.directory.account_names[order.account])
+        if listeners:
+            report = exec_to_json(event, order, self.directory)
+            for connection in listeners:
+                connection.put(report)
+                touched[connection] = None
+
+    # --- client ids that are not durable yet --------------------------------------------------------------------------
+
+    def instrument_of(self, account: int, request: OrderAmend) -> int:
+        """The instrument of the order that an amend means, be it durable or still on its way; 0 if there is none.
+
+        BadRequest BUSY in the one case that cannot be told: the same new client id is on its way for two instruments.
+        """
+        found = self.reports.instrument(account, request.p)
+        if found or not isinstance(request.p.cl_ord_id, str):
+            return found
+        instrument, _ = self._pending_names.get((account, request.p.cl_ord_id), (0, 0))
+        if instrument == AMBIGUOUS and isinstance(request.p.price, str):
+            raise BadRequest("BUSY", "it is not known yet which order bears this cl_ord_id", request.id)
+        return max(instrument, 0)
+
+    def _remember(self, named: tuple[int, str], instrument: int) -> None:
+        known, count = self._pending_names.get(named, (instrument, 0))
+        self._pending_names[named] = (instrument if known == instrument else AMBIGUOUS, count + 1)
+
+    def forget(self, named: tuple[int, str]) -> None:
+        """Take note that a row which would give this client id is durable."""
+        instrument, count = self._pending_names[named]
+        if count == 1:
+            del self._pending_names[named]
+        else:
+            self._pending_names[named] = (instrument, count - 1)
+
+    def count_active(self) -> int:
+        """How many connections are logged on."""
+        return sum(connection.state is State.ACTIVE for connection in self.connections)
