@@ -102,7 +102,7 @@ async def trade(bot: Trader, client: Client, pace: Pace) -> None:
 async def run(
     url: str, keys_dir: Path, *, rate: float = 30.0, seed: int = 1, levels: int = 4, stop: asyncio.Event | None = None
 ) -> int:
-    """Run all bots until `stop` is set; returns an exit code. `rate` is the number of orders a second of all together."""
+    """Run all bots until `stop` is set; returns an exit code. `rate`: orders a second of all bots together."""
     stop = stop or asyncio.Event()
     makers, takers = read_keys(keys_dir)
     if not makers:

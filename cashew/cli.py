@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import typer
 
-from cashew.commands import order, session
+from cashew.commands import keys, order, session
 from cashew.commands.common import CANNOT_CONNECT, FAILED, INTERRUPTED, USAGE, CommandFailed
 from cashew.commands.match import match
 from cashew.commands.md import instruments, md
@@ -39,6 +39,7 @@ app.command("new-day")(session.new_day)
 app.add_typer(order.app, name="order")
 app.command()(md)
 app.command()(instruments)
+app.add_typer(keys.app, name="keys")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -22,7 +22,7 @@ __all__ = ["FIRST_DELAY", "MAX_DELAY", "Link", "backoff", "encode", "http_base",
 
 FIRST_DELAY = 0.1
 MAX_DELAY = 5.0
-MAX_MESSAGE = 4 << 20  # the exchange splits its frames at 1 MiB
+MAX_MESSAGE = 64 << 20  # the exchange splits frames at 1 MiB, but an answer with all live orders is one message
 
 _decode = msgspec.json.Decoder().decode
 encode = msgspec.json.Encoder().encode

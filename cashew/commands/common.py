@@ -21,6 +21,7 @@ __all__ = [
     "USAGE",
     "VERIFICATION_FAILED",
     "CommandFailed",
+    "DataOption",
     "JsonOption",
     "KeyOption",
     "UrlOption",
@@ -43,6 +44,9 @@ DEFAULT_URL = "http://127.0.0.1:8410"
 
 UrlOption = Annotated[str, typer.Option("--url", envvar="CASHEW_URL", help="Address of the exchange.")]
 KeyOption = Annotated[Path | None, typer.Option("--key", envvar="CASHEW_KEY", help="Your key file.", metavar="FILE")]
+DataOption = Annotated[
+    Path, typer.Option("--data", envvar="CASHEW_DATA", help="The venue's data folder.", metavar="DIR", file_okay=False)
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object per line, for scripts.")]
 
 
