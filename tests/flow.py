@@ -29,7 +29,6 @@ from engine.schema import (
     OrdType,
     Phase,
     TimeInForce,
-    cl_ord_id_key,
     word,
 )
 from tests.flow_mix import KINDS, Mix, Terms, draw_mix, draw_terms
@@ -499,6 +498,3 @@ class Flow:
         self.max_qty = np.array([1, *(t.max_qty for t in self.terms)], np.int64)
         self.centre = np.array([0, *(t.centre for t in self.terms)], np.int64)
         self.centre[: len(kept)] = kept
-
-
-assert client_id_keys(client_ids(np.array([7])))[0][0] == cl_ord_id_key(b"7")[0]

@@ -1,0 +1,216 @@
+"""The compiled core equals the reference: event for event, byte for byte, on seeded generated commands.
+
+Blocks of 1 to 512 rows, half of them through event buffers so small that long commands are carried on (R36); every
+1,000 commands both pictures of the world are compared and the core's invariants checked. A difference is shrunk, kept as
+a file of tests/corpus and printed field by field (`tests/properties/pair.py`).
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+import pytest
+
+from engine.schema import Code, EventKind, Limits
+from tests.flow import Flow, client_id_keys, client_ids
+from tests.flow_mix import steps, terms_of
+from tests.properties import campaign
+from tests.properties.campaign import run_seed
+from tests.properties.pair import (
+    Block,
+    Core,
+    Difference,
+    Matcher,
+    Pair,
+    Readable,
+    Rows,
+    Script,
+    from_json,
+    play,
+    shrink,
+    to_json,
+)
+
+PLAIN = bool(numba.config.DISABLE_JIT)
+CHECKED = os.environ.get("CASHEW_BOUNDSCHECK") == "1"
+SEEDS = 40
+# Commands of a seed in the ordinary, the bounds-checked and the uncompiled run: 160,000, 60,000 and 5,000 in all.
+COMMANDS = 125 if PLAIN else 1500 if CHECKED else 4000
+NIGHTLY_SEEDS = 25
+NIGHTLY_COMMANDS = 80_000
+
+
+@pytest.mark.jit_off
+@pytest.mark.bounds
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_core_equals_reference_on_generated_flow(seed: int) -> None:
+    """Whatever is asked, both programs say the same bytes and end in the same world."""
+    run_seed(seed, COMMANDS)
+
+
+ROOMY = Limits(instruments=6, accounts=14, orders=1 << 14, levels=1 << 17, day_ids=1 << 18)
+
+
+def run_out_of_far_levels() -> Counter[tuple[str, int]]:
+    """Place at ever farther prices and hardly do anything else."""
+    far = terms_of("S1", "1", "-1000000", "1000000", centre="17", window=16, protection=1)
+    return run_seed(
+        7001, 13_000, instruments=(far,), limits=ROOMY, day=False, p_far_step=0.9, p_anywhere=0.0, p_market=0.0,
+        p_damage=0.001, p_repeat_id=0.0, kind_steps=steps([95, 2, 3, 0, 0, 0, 0, 0]), tif_steps=steps([1, 1, 0, 0]),
+    )  # fmt: skip
+
+
+def run_out_of_names() -> Counter[tuple[str, int]]:
+    """Define instruments and accounts until no more fit."""
+    return run_seed(
+        7003, 1500, p_define=0.8, p_bad_terms=0.2, limits=ROOMY, kind_steps=steps([6, 2, 2, 0.1, 0.1, 0.1, 0.1, 3])
+    )  # fmt: skip
+
+
+def test_far_levels_run_out_in_both_alike() -> None:
+    """R15: more than 4,096 levels of a side outside the window; it takes a seed of its own to get there."""
+    assert run_out_of_far_levels()["code", Code.FAR_LEVELS_FULL] > 20
+
+
+def test_names_run_out_in_both_alike() -> None:
+    """R40, R41: the venue's instruments and accounts have limits."""
+    found = run_out_of_names()
+    assert found["code", Code.INSTRUMENTS_FULL] > 20 and found["code", Code.ACCOUNTS_FULL] > 20
+
+
+def test_a_venue_of_ordinary_size_shows_no_difference() -> None:
+    """The limits that a venue starts with, instead of the tiny ones."""
+    run_seed(7002, 3000, limits=Limits())
+
+
+def test_flow_reaches_every_event_and_every_refusal() -> None:
+    """The flow is worth its name only if all of the vocabulary comes up."""
+    seen = run_out_of_far_levels() + run_out_of_names()
+    seen += run_seed(7004, 1000, limits=ROOMY._replace(day_ids=200))
+    for seed in range(12):
+        seen += run_seed(seed, 3000)
+    kinds = {EventKind(value).name for field, value in seen if field == "kind"}
+    codes = {Code(value).name for field, value in seen if field == "code"}
+    assert sorted(kinds) == sorted(kind.name for kind in EventKind)
+    assert sorted(codes) == sorted(code.name for code in Code)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("seed", range(100_000, 100_000 + NIGHTLY_SEEDS))
+def test_two_million_generated_commands_show_no_difference(seed: int, capsys: pytest.CaptureFixture[str]) -> None:
+    """The full count: 25 seeds of 80,000 commands."""
+    started = time.perf_counter()
+    counts = run_seed(seed, NIGHTLY_COMMANDS)
+    events = sum(count for (field, _), count in counts.items() if field == "kind")
+    with capsys.disabled():
+        done = (seed - 99_999) * NIGHTLY_COMMANDS
+        print(f"\n  {done:,} commands, seed {seed}: {events:,} events equal, {time.perf_counter() - started:.1f} s", end="")
+
+
+# --- the tests of the tests -----------------------------------------------------------------------
+
+
+class Faulty(Readable):
+    """A matcher with a planted fault: a trade of 3 lots tells one lot too many as open."""
+
+    def run(self, block: Block) -> Rows:
+        events = super().run(block)
+        wrong = (events["kind"] == EventKind.TRADE) & (events["qty"] == 3)
+        events["leaves_qty"][wrong] += 1
+        return events
+
+
+class Raising(Readable):
+    """A matcher that falls over when an order is amended."""
+
+    def run(self, block: Block) -> Rows:
+        events = super().run(block)
+        assert not (events["kind"] == EventKind.ORDER_AMENDED).any(), "fell over"
+        return events
+
+
+def planted(matcher: type[Matcher]) -> Any:
+    return lambda limits: Pair(limits, expected=Readable, actual=matcher)
+
+
+@pytest.mark.parametrize(("matcher", "word"), [(Faulty, "leaves_qty"), (Raising, "fell over")])
+def test_a_planted_fault_is_found_shrunk_and_kept(
+    matcher: type[Matcher], word: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The comparison would notice: a fault is found, cut down to a handful of commands, and written as a file."""
+    monkeypatch.setattr(campaign, "save", lambda script, about, name: keep(tmp_path, script, about, name))
+    with pytest.raises(AssertionError, match=word):
+        run_seed(15, 3000, planted(matcher), day=False)
+    (path,) = tmp_path.glob("*.json")
+    script = from_json(path.read_text())
+    assert len(script) <= 12, [block.rows for block in script.blocks]
+    assert word in play(script, planted(matcher))
+    assert not play(script, planted(Readable)), "without the fault nothing differs"
+
+
+def keep(folder: Path, script: Script, about: str, name: str) -> Path:
+    path = folder / f"{name}.json"
+    path.write_text(to_json(script, about))
+    return path
+
+
+def test_a_missing_event_and_another_world_are_differences() -> None:
+    """One event less, and a dump that differs, are noticed."""
+
+    class Silent(Readable):
+        def run(self, block: Block) -> Rows:
+            return super().run(block)[:-1]
+
+    class Elsewhere(Readable):
+        def dump(self) -> dict[str, Any]:
+            return super().dump() | {"seq": -1}
+
+    rows, payload = Flow(3, day=False).prologue()
+    with pytest.raises(Difference, match="only expected"):
+        planted(Silent)(Limits(orders=9)).run(Block(rows, payload))
+    pair = planted(Elsewhere)(Limits(orders=9))
+    pair.run(Block(rows, payload))
+    with pytest.raises(Difference, match=r"\.seq: expected"):
+        pair.compare()
+
+
+def test_shrinking_keeps_what_the_difference_needs() -> None:
+    """Delta debugging ends at the two commands that matter."""
+    rows, payload = Flow(3, day=False).prologue()
+    flow = Flow(3)
+    flow.prologue()
+    more, more_payload = flow.take(200)
+    script = Script(Limits(), [Block(rows, payload), Block(more, more_payload)])
+    wanted = {int(rows["seq"][1]), int(more["seq"][150])}
+    small = shrink(script, lambda tried: "yes" if wanted <= set(tried.rows()["seq"].tolist()) else "")
+    assert set(small.rows()["seq"].tolist()) == wanted
+
+
+def test_same_seed_same_commands() -> None:
+    """A seed names its flow: nothing but the seed and the events shown decides."""
+    taken = []
+    for _ in range(2):
+        flow, core = Flow(11), Core(Flow(11).mix.limits)
+        parts = [flow.prologue()]
+        flow.observe(core.run(Block(*parts[0])))
+        for _ in range(5):
+            parts.append(flow.take(100))
+            flow.observe(core.run(Block(*parts[-1])))
+        taken.append([(rows.tobytes(), payload) for rows, payload in parts])
+    assert taken[0] == taken[1]
+
+
+def test_vectorised_keys_equal_the_schema() -> None:
+    """The flow names orders by the keys that the schema defines."""
+    from engine.schema import cl_ord_id_key
+
+    ids = client_ids(np.arange(0, 1 << 20, 997))
+    low, high = client_id_keys(ids)
+    assert [cl_ord_id_key(text) for text in ids.tolist()] == list(zip(low.tolist(), high.tolist(), strict=True))
+    assert len(set(ids.tolist())) == len(ids)
