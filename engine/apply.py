@@ -52,7 +52,6 @@ class State:
         self.owners: dict[str, int] = {}
         self.trading_day = ""
         self.backlog: Rows = np.zeros(0, EVENT)  # events of an act that await room
-        self._kernel = self.arrays.in_kernel_order()
 
     @property
     def pending(self) -> bool:
@@ -77,7 +76,7 @@ class State:
     def run_kernel(self, commands: npt.NDArray[np.int64], events: npt.NDArray[np.int64], low: int, high: int,
                    start: int, room: int) -> None:  # fmt: skip
         """Call the compiled core on rows given as int64 words; results stand in the header."""
-        run(*self._kernel, commands, events, low, high, start, room)
+        run(self.arrays.handle, commands, events, low, high, start, room)
 
 
 def new_state(limits: Limits | None = None) -> State:

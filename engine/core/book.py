@@ -13,6 +13,7 @@ from engine.core.layout import (
     BEST, BITS0, BITS1, BITS2, FAR_BASE, FAR_COUNT, INSTRUMENT, INSTRUMENT_WORDS, LEVEL, LEVELS, NEXT, NO_BUY, NO_SELL,
     NODE4, NODE8, PREV, PRICE, WINDOW, WINDOW_LO, WORDS2,
 )  # fmt: skip
+from engine.core.memory import core, door
 
 
 @inline
@@ -31,8 +32,9 @@ def far_place(s, row, g, price):
 
 
 @outline
-def far_level(s, row, g, price):
+def far_level(d, row, g, price):
     """Level of an occupied far price, or 0."""
+    s = core(d)
     place = far_place(s, row, g, price)
     at = 2 * (s.ins[row + FAR_BASE + g] + place)
     if place < s.ins[row + FAR_COUNT + g] and s.far[at] == price:
@@ -41,8 +43,9 @@ def far_level(s, row, g, price):
 
 
 @outline
-def far_open(s, row, g, price):
+def far_open(d, row, g, price):
     """Level of a far price, taken into the list if it is not there; the caller knows there is room."""
+    s = core(d)
     place = far_place(s, row, g, price)
     base = s.ins[row + FAR_BASE + g]
     count = s.ins[row + FAR_COUNT + g]
@@ -62,8 +65,9 @@ def far_open(s, row, g, price):
 
 
 @outline
-def far_close(s, row, g, price):
+def far_close(d, row, g, price):
     """Take an emptied far price off the list, keeping its level for the next."""
+    s = core(d)
     place = far_place(s, row, g, price)
     base = s.ins[row + FAR_BASE + g]
     count = s.ins[row + FAR_COUNT + g] - 1
@@ -116,8 +120,9 @@ def _tier_down(s, b1, b2, w):
 
 
 @outline
-def window_above(s, row, g, offset):
+def window_above(d, row, g, offset):
     """Smallest occupied offset of the window above `offset` (which may be -1), or -1."""
+    s = core(d)
     b0 = s.ins[row + BITS0 + g]
     if offset >= 0:
         w = offset >> 6
@@ -134,8 +139,9 @@ def window_above(s, row, g, offset):
 
 
 @outline
-def window_below(s, row, g, offset):
+def window_below(d, row, g, offset):
     """Largest occupied offset of the window below `offset` (which may be the window's width), or -1."""
+    s = core(d)
     b0 = s.ins[row + BITS0 + g]
     w = (offset - 1) >> 6
     m = s.bits[b0 + w] & (shl(U(2), (offset - 1) & 63) - U(1))
@@ -148,8 +154,9 @@ def window_below(s, row, g, offset):
 
 
 @outline
-def next_price(s, row, g, price):
+def next_price(d, row, g, price):
     """The next occupied price of a side that is worse than `price`, or NO_BUY / NO_SELL."""
+    s = core(d)
     low = s.ins[row + WINDOW_LO]
     width = s.ins[row + WINDOW]
     count = s.ins[row + FAR_COUNT + g]
@@ -157,7 +164,7 @@ def next_price(s, row, g, price):
     if g == 1:
         found = I(NO_SELL)
         if price < low + width - 1:
-            offset = window_above(s, row, g, max(price - low, I(-1)))
+            offset = window_above(door(s), row, g, max(price - low, I(-1)))
             if offset >= 0:
                 found = low + offset
         if count > 0:
@@ -167,7 +174,7 @@ def next_price(s, row, g, price):
         return found
     found = I(NO_BUY)
     if price > low:
-        offset = window_below(s, row, g, min(price - low, width))
+        offset = window_below(door(s), row, g, min(price - low, width))
         if offset >= 0:
             found = low + offset
     if count > 0:
@@ -183,7 +190,7 @@ def level_at(s, row, g, price):
     offset = price - s.ins[row + WINDOW_LO]
     if 0 <= offset < s.ins[row + WINDOW]:
         return s.ins[row + LEVELS + g] + offset
-    return far_level(s, row, g, price)
+    return far_level(door(s), row, g, price)
 
 
 @inline
@@ -204,7 +211,7 @@ def join(s, row, g, x, price):
         s.bits[s.ins[row + BITS1 + g] + (w >> 6)] |= shl(U(1), w & 63)
         s.bits[s.ins[row + BITS2 + g] + (w >> 12)] |= shl(U(1), (w >> 6) & 63)
     else:
-        level = far_open(s, row, g, price)
+        level = far_open(door(s), row, g, price)
     last = I(s.n4[level * NODE4 + PREV])
     s.n4[x * NODE4 + NEXT] = level
     s.n4[x * NODE4 + PREV] = last
@@ -219,8 +226,9 @@ def join(s, row, g, x, price):
 
 
 @outline
-def vacate(s, row, g, price):
+def vacate(d, row, g, price):
     """A level has become empty: clear its bits and, if it was the best, find the next."""
+    s = core(d)
     offset = price - s.ins[row + WINDOW_LO]
     if 0 <= offset < s.ins[row + WINDOW]:
         w = offset >> 6
@@ -234,9 +242,9 @@ def vacate(s, row, g, price):
             if left == U(0):
                 s.bits[s.ins[row + BITS2 + g] + (w >> 12)] &= inv(shl(U(1), (w >> 6) & 63))
     else:
-        far_close(s, row, g, price)
+        far_close(door(s), row, g, price)
     if s.ins[row + BEST + g] == price:
-        s.ins[row + BEST + g] = next_price(s, row, g, price)
+        s.ins[row + BEST + g] = next_price(door(s), row, g, price)
     return I(0)
 
 
@@ -249,4 +257,4 @@ def leave(s, x, g):
     s.n4[before * NODE4 + NEXT] = after
     s.n4[after * NODE4 + PREV] = before
     if after == before:
-        vacate(s, I(s.n4[r4 + INSTRUMENT]) * INSTRUMENT_WORDS, g, s.n8[x * NODE8 + PRICE])
+        vacate(door(s), I(s.n4[r4 + INSTRUMENT]) * INSTRUMENT_WORDS, g, s.n8[x * NODE8 + PRICE])

@@ -7,6 +7,7 @@ from engine.core.layout import (
     ACCOUNT, BASE, BEARS, ENTRY_WORDS, FLAG_TIF, FLAG_TYPE, FLAGS, INSTRUMENT, INSTRUMENT_WORDS, LEAVES,
     NODE4, NODE8, OP, ORDER_ID, PHASE, PRICE, QTY, RULE_OF, SEQ, TIME,
 )  # fmt: skip
+from engine.core.memory import core, door
 from engine.schema import LAST, CommandKind, EventKind
 
 AMEND = int(CommandKind.ORDER_AMEND)
@@ -63,10 +64,11 @@ def order_attributes(flags):
 
 
 @outline
-def put_order_row(s, n, kind, x, leaves, delta, old_price, reason, extra):
+def put_order_row(d, n, kind, x, leaves, delta, old_price, reason, extra):
     """Write an event about the order in record x; `extra` are event flag bits.  Returns n + 1.
 
     The client id is given where the command in hand is a cancel or an amend (which then names this order)."""
+    s = core(d)
     r4 = x * NODE4
     flags = I(s.n4[r4 + FLAGS])
     instrument = I(s.n4[r4 + INSTRUMENT])
@@ -78,9 +80,10 @@ def put_order_row(s, n, kind, x, leaves, delta, old_price, reason, extra):
 
 
 @outline
-def put_canceled(s, n, kind, x, delta, reason, named):
+def put_canceled(d, n, kind, x, delta, reason, named):
     """ORDER_CANCELED or ORDER_EXPIRED of record x, whose LEAVES are still what they were (R29); n + 1."""
-    put_order_row(s, n, kind, x, I(0), delta, I(0), reason, I(0))
+    s = core(d)
+    put_order_row(door(s), n, kind, x, I(0), delta, I(0), reason, I(0))
     if named:
         put_id(s, n, s.ids, I(s.n4[x * NODE4 + BEARS]) * ENTRY_WORDS)
     return n + 1
@@ -105,8 +108,9 @@ def put_trade(s, n, kind, instrument, account, phase, attributes, order_id, pric
 
 
 @outline
-def reject_place(s, n, c, code):
+def reject_place(d, n, c, code):
     """ORDER_REJECTED of a place or restore: repeats what the command said (R2-R15)."""
+    s = core(d)
     w0 = s.cmd[c]
     instrument = s.cmd[c + 1]
     instrument = ((instrument & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000
@@ -121,8 +125,9 @@ def reject_place(s, n, c, code):
 
 
 @outline
-def reject_other(s, n, c, code, x):
+def reject_other(d, n, c, code, x):
     """ORDER_REJECTED of any other command; x is the record of the order it named, or 0."""
+    s = core(d)
     w0 = s.cmd[c]
     instrument = I(0)
     phase = I(0)

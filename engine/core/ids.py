@@ -12,6 +12,7 @@ from engine.core.layout import (
     ACCOUNT, BEARS, DIRECT_MASK, ENTRY, ENTRY_END, ENTRY_ORDER, ENTRY_PLACE, ENTRY_QTY, ENTRY_WORDS, ID_MASK, IDS,
     INSTRUMENT, NODE4, NODE8, ORDER_ID, QTY, SPILL_MASK, SPILLED,
 )  # fmt: skip
+from engine.core.memory import core, door
 from engine.schema import KEY_FACTORS, KEY_FINISH
 
 F0, F1, F2, F3 = (U(factor) for factor in KEY_FACTORS)
@@ -124,8 +125,9 @@ def find_id(s, account, key, words, at):
 
 
 @outline
-def find_key(s, account, low, high):
+def find_key(d, account, low, high):
     """Entry of the account's client id whose 128-bit key this is, or 0 (COMMAND.target)."""
+    s = core(d)
     if low < 0 or low >> 62 != 0:
         return I(0)
     mask = s.h[ID_MASK]
@@ -191,7 +193,8 @@ def _spill_home(order_id, mask):
 
 
 @outline
-def _spill_put(s, order_id, x):
+def _spill_put(d, order_id, x):
+    s = core(d)
     mask = s.h[SPILL_MASK]
     i = _spill_home(order_id, mask)
     while s.spill[2 * i] != 0:
@@ -203,7 +206,8 @@ def _spill_put(s, order_id, x):
 
 
 @outline
-def _spill_get(s, order_id):
+def _spill_get(d, order_id):
+    s = core(d)
     mask = s.h[SPILL_MASK]
     i = _spill_home(order_id, mask)
     while s.spill[2 * i] != 0:
@@ -214,7 +218,8 @@ def _spill_get(s, order_id):
 
 
 @outline
-def _spill_drop(s, order_id):
+def _spill_drop(d, order_id):
+    s = core(d)
     mask = s.h[SPILL_MASK]
     i = _spill_home(order_id, mask)
     while s.spill[2 * i] != order_id:
@@ -241,7 +246,7 @@ def index_order(s, order_id, x):
     i = order_id & s.h[DIRECT_MASK]
     old = I(s.direct[i])
     if old != 0:
-        _spill_put(s, s.n8[old * NODE8 + ORDER_ID], old)
+        _spill_put(door(s), s.n8[old * NODE8 + ORDER_ID], old)
     s.direct[i] = x
 
 
@@ -252,7 +257,7 @@ def unindex_order(s, order_id, x):
     if I(s.direct[i]) == x:
         s.direct[i] = 0
     else:
-        _spill_drop(s, order_id)
+        _spill_drop(door(s), order_id)
 
 
 @inline
@@ -262,7 +267,7 @@ def find_order(s, order_id):
     if x != 0 and s.n8[x * NODE8 + ORDER_ID] == order_id:
         return x
     if s.h[SPILLED] > 0:
-        return _spill_get(s, order_id)
+        return _spill_get(door(s), order_id)
     return I(0)
 
 

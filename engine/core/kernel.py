@@ -6,11 +6,9 @@ and HEADER[OUT_EVENTS] how many events lie in the buffer.
 
 from __future__ import annotations
 
-from collections import namedtuple
-
 from engine.core.events import mark_last, put_body, put_head, reject_other, reject_place
 from engine.core.ids import find_order, is_client_id
-from engine.core.lane import I, inline, kernel, outline, view
+from engine.core.lane import I, inline, kernel, outline
 from engine.core.layout import (
     ACCOUNT, ACCOUNT_WORDS, ACCOUNTS, BASE, BUMP, CANCELING, CAPACITY, CURSOR, CURSOR_AT, CURSOR_COUNT, CURSOR_REASON,
     CURSOR_RECORD, FLAG_TIF, FLAGS, FRESH, IDLE, INSTRUMENT, INSTRUMENT_WORDS, INSTRUMENTS, LEAVES, MATCHING, NODE4,
@@ -18,6 +16,7 @@ from engine.core.layout import (
     TIME,
 )  # fmt: skip
 from engine.core.matching import ENDED_CANCELED, ENDED_EXPIRED, cancel_resting, settle, sweep
+from engine.core.memory import core, door, enter
 from engine.core.orders import MALFORMED, PRE_OPEN, UNKNOWN_ACCOUNT, UNKNOWN_INSTRUMENT, amend, cancel, place, restore
 from engine.schema import ACT_FIRST, Code, CommandKind, EventKind, Reason, TimeInForce
 
@@ -33,12 +32,11 @@ DAY_ORDER = int(Code.DAY_ORDER)
 DAY = int(TimeInForce.DAY)
 ROOM = 8  # events that a command may write before it asks for room again
 
-Core = namedtuple("Core", "h ins n4 n8 bits far tab ids direct spill acc scratch cmd ev")
-
 
 @outline
-def _sift(s, start, count):
+def _sift(d, start, count):
     """Restore the heap order of scratch[0:count] below `start` (largest first)."""
+    s = core(d)
     root = start
     value = s.scratch[root]
     while True:
@@ -56,27 +54,29 @@ def _sift(s, start, count):
 
 
 @outline
-def _sort(s, count):
+def _sort(d, count):
     """Sort scratch[0:count], rising (heap sort: no recursion, no allocation)."""
+    s = core(d)
     i = count // 2 - 1
     while i >= 0:
-        _sift(s, i, count)
+        _sift(door(s), i, count)
         i -= 1
     end = count - 1
     while end > 0:
         top = s.scratch[0]
         s.scratch[0] = s.scratch[end]
         s.scratch[end] = top
-        _sift(s, I(0), end)
+        _sift(door(s), I(0), end)
         end -= 1
     return I(0)
 
 
 @outline
-def _gather(s, account, instrument, side, session, most):
+def _gather(d, account, instrument, side, session, most):
     """Order ids of live orders to cancel, rising, in scratch; how many (R33, R34).
 
     account 0: any account, and then only day orders of the client session."""
+    s = core(d)
     h = s.h
     count = I(0)
     x = h[ORDER_BASE]
@@ -95,31 +95,33 @@ def _gather(s, account, instrument, side, session, most):
                     s.scratch[count] = order_id
                     count += 1
         x += 1
-    _sort(s, count)
+    _sort(door(s), count)
     return count
 
 
 @outline
-def _cancel_list(s, n, start, count, reason):
+def _cancel_list(d, n, start, count, reason):
     """Cancel scratch[start:count] one by one; returns (n, first one not done)."""
+    s = core(d)
     i = start
     while i < count:
         if n + ROOM > s.h[CAPACITY]:
             break
         x = find_order(s, s.scratch[i])
         if reason == 0:
-            n = cancel_resting(s, n, x, I(EXPIRED), I(ENDED_EXPIRED), I(0), False)
+            n = cancel_resting(door(s), n, x, I(EXPIRED), I(ENDED_EXPIRED), I(0), False)
         else:
-            n = cancel_resting(s, n, x, I(CANCELED), I(ENDED_CANCELED), reason, False)
+            n = cancel_resting(door(s), n, x, I(CANCELED), I(ENDED_CANCELED), reason, False)
         i += 1
     return n, i
 
 
 @outline
-def _cancel_many(s, n, start, count, reason):
+def _cancel_many(d, n, start, count, reason):
     """Go on with a mass cancel, disconnect or expiry; its own closing event comes last."""
+    s = core(d)
     h = s.h
-    n, done = _cancel_list(s, n, start, count, reason)
+    n, done = _cancel_list(door(s), n, start, count, reason)
     if done < count:
         h[CURSOR] = CANCELING
         h[CURSOR_AT] = done
@@ -138,43 +140,45 @@ def _cancel_many(s, n, start, count, reason):
 
 
 @outline
-def _rare(s, n, c, kind):
+def _rare(d, n, c, kind):
     """Mass cancel, disconnect, clock tick, and kinds that do not exist."""
+    s = core(d)
     h = s.h
     w0 = s.cmd[c]
     side = (w0 >> 8) & 255
     if (s.cmd[c + 4] | s.cmd[c + 5] | s.cmd[c + 6] | s.cmd[c + 7]) != 0 and not is_client_id(s.cmd, c + 4):
-        return reject_other(s, n, c, I(MALFORMED), I(0))
+        return reject_other(door(s), n, c, I(MALFORMED), I(0))
     if kind == TICK:
         put_head(s, n, I(TICKED), I(0), I(0), I(0), I(0), I(0), I(0))
         put_body(s, n, I(0), I(0), I(0), I(0), I(0), I(0))
         return n + 1
     if kind != MASS_CANCEL and kind != DISCONNECT or (kind == MASS_CANCEL and side > 2):
-        return reject_other(s, n, c, I(MALFORMED), I(0))
+        return reject_other(door(s), n, c, I(MALFORMED), I(0))
     account = s.cmd[c + 15] & 0xFFFFFFFF
     if account - 1 >= h[ACCOUNTS] or account == 0:
-        return reject_other(s, n, c, I(UNKNOWN_ACCOUNT), I(0))
+        return reject_other(door(s), n, c, I(UNKNOWN_ACCOUNT), I(0))
     if kind == DISCONNECT:
         session = s.cmd[c + 15] >> 32
         h[CURSOR_RECORD] = account
         count = I(0)
         if session != 0:
-            count = _gather(s, I(0), I(0), I(0), session, h[BUMP])
-        return _cancel_many(s, n, I(0), count, I(BY_DISCONNECT))
+            count = _gather(door(s), I(0), I(0), I(0), session, h[BUMP])
+        return _cancel_many(door(s), n, I(0), count, I(BY_DISCONNECT))
     instrument = s.cmd[c + 1] & 0xFFFFFFFF
     if instrument > h[INSTRUMENTS]:
-        return reject_other(s, n, c, I(UNKNOWN_INSTRUMENT), I(0))
+        return reject_other(door(s), n, c, I(UNKNOWN_INSTRUMENT), I(0))
     h[CURSOR_RECORD] = account | (instrument << 32) | (side << 56)
-    count = _gather(s, account, instrument, side, I(0), s.acc[account * ACCOUNT_WORDS + OPEN_ORDERS])
-    return _cancel_many(s, n, I(0), count, I(BY_MASS_CANCEL))
+    count = _gather(door(s), account, instrument, side, I(0), s.acc[account * ACCOUNT_WORDS + OPEN_ORDERS])
+    return _cancel_many(door(s), n, I(0), count, I(BY_MASS_CANCEL))
 
 
 @outline
-def _resume(s, n):
+def _resume(d, n):
     """Go on with the command that ran out of room (R36)."""
+    s = core(d)
     h = s.h
     if h[CURSOR] == CANCELING:
-        return _cancel_many(s, n, h[CURSOR_AT], h[CURSOR_COUNT], h[CURSOR_REASON])
+        return _cancel_many(door(s), n, h[CURSOR_AT], h[CURSOR_COUNT], h[CURSOR_REASON])
     h[CURSOR] = IDLE
     x = h[CURSOR_RECORD]
     limit = h[CURSOR_AT]
@@ -191,29 +195,29 @@ def _resume(s, n):
 def _out_of_day(s, n, c, kind):
     """A command refused because a trading day is being opened, or a restore when none is (R44)."""
     if kind == PLACE or kind == RESTORE:
-        return reject_place(s, n, c, I(DAY_ORDER))
-    return reject_other(s, n, c, I(DAY_ORDER), I(0))
+        return reject_place(door(s), n, c, I(DAY_ORDER))
+    return reject_other(door(s), n, c, I(DAY_ORDER), I(0))
 
 
 @outline
-def _restating(s, n, c, kind):
+def _restating(d, n, c, kind):
+    s = core(d)
     if kind == RESTORE:
-        return restore(s, n, c)
+        return restore(door(s), n, c)
     return _out_of_day(s, n, c, kind)
 
 
 @kernel
-def run(h, ins, n4, n8, bits, far, tab, ids, direct, spill, acc, scratch, cmd, ev, low, high, events, room):
-    """Carry out commands[low:high], writing events from number `events` up to `room`.
+def run(handle, cmd, ev, low, high, events, room):
+    """Carry out commands[low:high] (int64 words, as `ev`) on the state behind `handle`, writing events from number `events` up to `room`.
 
     Stops before an act, which Python carries out, and where room runs out (at least ROOM is needed to begin)."""
-    s = Core(view(h), view(ins), view(n4), view(n8), view(bits), view(far), view(tab), view(ids), view(direct),
-             view(spill), view(acc), view(scratch), view(cmd), view(ev))  # fmt: skip
+    s = enter(handle, cmd, ev)
     n = I(events)
     s.h[CAPACITY] = room
     if s.h[CURSOR] != IDLE:
         s.h[BASE] += n
-        n = _resume(s, n)
+        n = _resume(door(s), n)
         if s.h[CURSOR] == IDLE:
             mark_last(s, n)
     i = I(low)
@@ -229,7 +233,7 @@ def run(h, ins, n4, n8, bits, far, tab, ids, direct, spill, acc, scratch, cmd, e
         s.h[BASE] = n
         s.h[OP] = kind
         if s.h[STAGE] == RESTATING:
-            n = _restating(s, n, c, kind)
+            n = _restating(door(s), n, c, kind)
         elif kind == PLACE:
             n = place(s, n, c)
         elif kind == CANCEL:
@@ -239,7 +243,7 @@ def run(h, ins, n4, n8, bits, far, tab, ids, direct, spill, acc, scratch, cmd, e
         elif kind == RESTORE:
             n = _out_of_day(s, n, c, kind)
         else:
-            n = _rare(s, n, c, kind)
+            n = _rare(door(s), n, c, kind)
         i += 1
         if s.h[CURSOR] == IDLE:
             mark_last(s, n)
@@ -249,4 +253,4 @@ def run(h, ins, n4, n8, bits, far, tab, ids, direct, spill, acc, scratch, cmd, e
     s.h[OUT_EVENTS] = n
 
 
-__all__ = ["Core", "run"]
+__all__ = ["run"]

@@ -33,8 +33,7 @@ if PLAIN:
 
     inline = outline = kernel
 
-    def view(array: Any) -> Any:
-        return array
+    as_int64 = as_int32 = as_uint64 = pointer = address = None
 
     def I(value: Any) -> int:  # noqa: E743
         return int(value)
@@ -73,6 +72,26 @@ else:
         return types.CPointer(array.dtype)(array), generate
 
     @intrinsic
+    def _address(_context, pointer):  # type: ignore[no-untyped-def]
+        def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+            return builder.ptrtoint(arguments[0], context.get_value_type(types.int64))
+
+        return types.int64(pointer), generate
+
+    def _pointer_to(kind: Any) -> Any:
+        @intrinsic
+        def at(_context, address):  # type: ignore[no-untyped-def]
+            def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+                return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
+
+            return types.CPointer(kind)(types.int64), generate
+
+        return at
+
+    as_int64, as_int32, as_uint64 = (_pointer_to(kind) for kind in (types.int64, types.int32, types.uint64))
+    pointer, address = _pointer, _address
+
+    @intrinsic
     def _cttz(_context, value):  # type: ignore[no-untyped-def]
         def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
             return builder.cttz(arguments[0], context.get_constant(types.boolean, True))
@@ -85,17 +104,6 @@ else:
             return builder.ctlz(arguments[0], context.get_constant(types.boolean, True))
 
         return types.int64(types.uint64), generate
-
-    if CHECKED:
-
-        @inline
-        def view(array):
-            return array
-    else:
-
-        @inline
-        def view(array):
-            return _pointer(array)
 
     @inline
     def times(a, b):
@@ -118,5 +126,5 @@ else:
         return I(63) - _ctlz(U(a))
 
 
-__all__ = ["CACHE", "CHECKED", "LANE", "PLAIN", "I", "U", "highest", "inline", "inv", "kernel", "lowest", "outline",
-           "shl", "times", "view"]  # fmt: skip
+__all__ = ["CACHE", "CHECKED", "LANE", "PLAIN", "I", "U", "address", "as_int32", "as_int64", "as_uint64", "highest",
+           "inline", "inv", "kernel", "lowest", "outline", "pointer", "shl", "times"]  # fmt: skip

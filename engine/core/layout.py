@@ -40,6 +40,7 @@ CURSOR, CURSOR_RECORD, CURSOR_AT, CURSOR_COUNT, CURSOR_REASON = range(24, 29)
 INCOMING_ENDED = 29
 OUT_ROWS, OUT_EVENTS, BITS_USED, FAR_USED = range(30, 34)
 RULE_OF = 64  # rule number of each code
+ADDRESSES = 112  # of the arrays, in the order of memory.Core; they mean nothing outside the process
 HEADER_WORDS = 128
 
 # CURSOR

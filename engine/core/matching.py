@@ -17,6 +17,7 @@ from engine.core.layout import (
     FLAGS, FREE, INCOMING_ENDED, INSTRUMENT, INSTRUMENT_WORDS, LEAVES, LIVE, MATCHING, NEXT, NEXT_TRADE, NODE4, NODE8,
     OP, OPEN_ORDERS, ORDER_ID, PHASE, PREV, QTY, SMP_KEY,
 )  # fmt: skip
+from engine.core.memory import core, door
 from engine.schema import OrdStatus, OrdType, Reason, Smp, TimeInForce
 
 FILLED, ENDED_CANCELED, ENDED_EXPIRED = int(OrdStatus.FILLED), int(OrdStatus.CANCELED), int(OrdStatus.EXPIRED)
@@ -46,19 +47,21 @@ def release(s, x, status):
 
 
 @outline
-def cancel_resting(s, n, x, kind, status, reason, named):
+def cancel_resting(d, n, x, kind, status, reason, named):
     """Take a resting order off the book with one event (R29, R33, R34, R43); n + 1."""
-    n = put_canceled(s, n, kind, x, I(s.n4[x * NODE4 + LEAVES]), reason, named)
+    s = core(d)
+    n = put_canceled(door(s), n, kind, x, I(s.n4[x * NODE4 + LEAVES]), reason, named)
     leave(s, x, (I(s.n4[x * NODE4 + FLAGS]) & 3) - 1)
     release(s, x, status)
     return n
 
 
 @outline
-def _end_decremented(s, n, x, d, resting):
-    """Cancel an order that a decrement has emptied: its qty is what was filled, delta_qty = d (R27)."""
+def _end_decremented(d, n, x, lots, resting):
+    """Cancel an order that a decrement has emptied: its qty is what was filled, delta_qty = lots (R27)."""
+    s = core(d)
     named = (not resting) and s.h[OP] == I(AMEND)
-    n = put_canceled(s, n, I(CANCELED), x, d, I(BY_SELF_MATCH), named)
+    n = put_canceled(door(s), n, I(CANCELED), x, lots, I(BY_SELF_MATCH), named)
     if resting:
         leave(s, x, (I(s.n4[x * NODE4 + FLAGS]) & 3) - 1)
     release(s, x, I(ENDED_CANCELED))
@@ -66,15 +69,16 @@ def _end_decremented(s, n, x, d, resting):
 
 
 @outline
-def prevent(s, n, x, m, q):
+def prevent(d, n, x, m, q):
     """Self-match prevention between incoming x with q open lots and resting m (R27); returns (n, q left)."""
+    s = core(d)
     r4 = x * NODE4
     m4 = m * NODE4
     flags = I(s.n4[r4 + FLAGS])
     mode = (flags >> FLAG_SMP) & 7
     instrument = I(s.n4[r4 + INSTRUMENT])
     rest = I(s.n4[m4 + LEAVES])
-    d = min(q, rest)
+    lots = min(q, rest)
     q_after = q
     rest_after = rest
     if mode == CANCEL_RESTING or mode == CANCEL_BOTH:
@@ -82,44 +86,46 @@ def prevent(s, n, x, m, q):
     if mode == CANCEL_INCOMING or mode == CANCEL_BOTH:
         q_after = I(0)
     if mode == DECREMENT:
-        q_after = q - d
-        rest_after = rest - d
+        q_after = q - lots
+        rest_after = rest - lots
     qty = I(s.n4[r4 + QTY])
     put_trade(s, n, I(PREVENTED), instrument, I(s.n4[r4 + ACCOUNT]), s.ins[instrument * INSTRUMENT_WORDS + PHASE],
-              order_attributes(flags), s.n8[x * NODE8 + ORDER_ID], s.n8[m * NODE8 + 7], d, q_after, qty - q, I(0),
+              order_attributes(flags), s.n8[x * NODE8 + ORDER_ID], s.n8[m * NODE8 + 7], lots, q_after, qty - q, I(0),
               s.n8[m * NODE8 + ORDER_ID], I(s.n4[m4 + ACCOUNT]), mode, rest_after)  # fmt: skip
     n += 1
     s.n4[r4 + LEAVES] = q
     if mode == DECREMENT:
         s.n4[m4 + LEAVES] = rest_after
-        s.n4[m4 + QTY] = I(s.n4[m4 + QTY]) - d
+        s.n4[m4 + QTY] = I(s.n4[m4 + QTY]) - lots
         s.n4[r4 + LEAVES] = q_after
-        s.n4[r4 + QTY] = qty - d
+        s.n4[r4 + QTY] = qty - lots
         if rest_after == 0:
-            n = _end_decremented(s, n, m, d, True)
+            n = _end_decremented(door(s), n, m, lots, True)
         if q_after == 0:
-            n = _end_decremented(s, n, x, d, False)
+            n = _end_decremented(door(s), n, x, lots, False)
             s.h[INCOMING_ENDED] = 1
         return n, q_after
     if rest_after == 0:
-        n = cancel_resting(s, n, m, I(CANCELED), I(ENDED_CANCELED), I(BY_SELF_MATCH), False)
+        n = cancel_resting(door(s), n, m, I(CANCELED), I(ENDED_CANCELED), I(BY_SELF_MATCH), False)
     if q_after == 0:
-        n = cancel_incoming(s, n, x, I(BY_SELF_MATCH))
+        n = cancel_incoming(door(s), n, x, I(BY_SELF_MATCH))
         s.h[INCOMING_ENDED] = 1
     return n, q_after
 
 
 @outline
-def cancel_incoming(s, n, x, reason):
+def cancel_incoming(d, n, x, reason):
     """Cancel what is left (LEAVES) of the incoming order in record x; n + 1."""
-    n = put_canceled(s, n, I(CANCELED), x, I(s.n4[x * NODE4 + LEAVES]), reason, s.h[OP] == I(AMEND))
+    s = core(d)
+    n = put_canceled(door(s), n, I(CANCELED), x, I(s.n4[x * NODE4 + LEAVES]), reason, s.h[OP] == I(AMEND))
     release(s, x, I(ENDED_CANCELED))
     return n
 
 
 @outline
-def fok_fills(s, row, og, limit, q, key, mode):
+def fok_fills(d, row, og, limit, q, key, mode):
     """Whether matching would fill q lots whole at `limit` or better (R26); touches nothing."""
+    s = core(d)
     price = s.ins[row + BEST + og]
     sign = 2 * og - 1
     while (limit - price) * sign >= 0:
@@ -134,7 +140,7 @@ def fok_fills(s, row, og, limit, q, key, mode):
                 if q <= 0:
                     return True
             m = I(s.n4[m * NODE4 + NEXT])
-        price = next_price(s, row, og, price)
+        price = next_price(door(s), row, og, price)
     return False
 
 
@@ -191,14 +197,14 @@ def sweep(s, n, x, row, og, limit, q):
         s.n4[level * NODE4 + NEXT] = m
         s.n4[m * NODE4 + PREV] = level
         if m == level:
-            vacate(s, row, og, price)
+            vacate(door(s), row, og, price)
         if h[CURSOR] != 0:
             s.n4[r4 + LEAVES] = q
             h[CURSOR_RECORD] = x
             h[CURSOR_AT] = limit
             break
         if met:
-            n, q = prevent(s, n, x, m, q)
+            n, q = prevent(door(s), n, x, m, q)
     return n, q
 
 
@@ -216,20 +222,21 @@ def settle(s, n, x, row, g, price, q):
     flags = I(s.n4[r4 + FLAGS])
     tif = (flags >> FLAG_TIF) & 7
     if (flags >> FLAG_TYPE) & 3 == MARKET or tif >= IOC:
-        return _give_up(s, n, x, flags)
+        return _give_up(door(s), n, x, flags)
     join(s, row, g, x, price)
     return n
 
 
 @outline
-def _give_up(s, n, x, flags):
+def _give_up(d, n, x, flags):
+    s = core(d)
     tif = (flags >> FLAG_TIF) & 7
     reason = I(BY_IOC)
     if tif == FOK:
         reason = I(BY_FOK)
     elif (flags >> FLAG_TYPE) & 3 == MARKET:
         reason = I(BY_PROTECTION)
-    return cancel_incoming(s, n, x, reason)
+    return cancel_incoming(door(s), n, x, reason)
 
 
 __all__ = ["ENDED_CANCELED", "ENDED_EXPIRED", "cancel_incoming", "cancel_resting", "fok_fills", "put_order_row",

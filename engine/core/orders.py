@@ -18,6 +18,7 @@ from engine.core.layout import (
     NODE8, OPEN_ORDERS, ORDER_ID, ORDER_LIMIT, OWNER, PHASE, PRICE, PROTECTION, QTY, RESTORED, SEQ, SESSION, SMP_KEY,
 )  # fmt: skip
 from engine.core.matching import ENDED_CANCELED, cancel_resting, fok_fills, settle, sweep
+from engine.core.memory import core, door
 from engine.schema import (
     DUP, HAS_PRICE, HAS_QTY, MAX_FAR_LEVELS, MAX_ORDER_QTY, MAX_SMP_ID, OFF_TICK, POST_ONLY, PRIORITY_KEPT, Code,
     EventKind, OrdStatus, OrdType, Phase, Reason, Smp, TimeInForce,
@@ -122,21 +123,23 @@ def _enter(s, c, x, account, instrument, order_id, price, qty, leaves, key):
 
 
 @outline
-def _far_full(s, row, g, price):
+def _far_full(d, row, g, price):
     """R15: a new far level beyond the maximum."""
-    return s.ins[row + FAR_COUNT + g] >= MAX_FAR_LEVELS and far_level(s, row, g, price) == 0
+    s = core(d)
+    return s.ins[row + FAR_COUNT + g] >= MAX_FAR_LEVELS and far_level(door(s), row, g, price) == 0
 
 
 @outline
-def put_status(s, n, c, e):
+def put_status(d, n, c, e):
     """ORDER_STATUS about the order that consumed entry e, answering a repeated client id (R6); n + 1."""
+    s = core(d)
     b = root_of(s, e) * ENTRY_WORDS
     place = s.ids[b + ENTRY_PLACE]
     x = place >> 32
     if x != 0:
         leaves = I(s.n4[x * NODE4 + LEAVES])
         status = I(NEW) if leaves == I(s.n4[x * NODE4 + QTY]) else I(PARTIALLY_FILLED)
-        put_order_row(s, n, I(STATUS), x, leaves, I(0), I(0), status, I(DUP))
+        put_order_row(door(s), n, I(STATUS), x, leaves, I(0), I(0), status, I(DUP))
     else:
         end = s.ids[b + ENTRY_END]
         packed = s.ids[b + ENTRY_QTY]
@@ -157,53 +160,53 @@ def place(s, n, c):
     w0 = s.cmd[c]
     qty = s.cmd[c + 3]
     if not _place_form(s, c, w0, qty, False):
-        return reject_place(s, n, c, I(MALFORMED))
+        return reject_place(door(s), n, c, I(MALFORMED))
     account = s.cmd[c + 15] & 0xFFFFFFFF
     if account - 1 >= h[ACCOUNTS] or account == 0:
-        return reject_place(s, n, c, I(UNKNOWN_ACCOUNT))
+        return reject_place(door(s), n, c, I(UNKNOWN_ACCOUNT))
     instrument = s.cmd[c + 1] & 0xFFFFFFFF
     if instrument - 1 >= h[INSTRUMENTS] or instrument == 0:
-        return reject_place(s, n, c, I(UNKNOWN_INSTRUMENT))
+        return reject_place(door(s), n, c, I(UNKNOWN_INSTRUMENT))
     g = ((w0 >> 8) & 255) - 1
     limit_order = (w0 >> 16) & 255 == LIMIT
     tif = (w0 >> 24) & 255
     flags = (w0 >> 40) & 255
     post = flags & POST_ONLY
     if post != 0 and (tif >= IOC or not limit_order):
-        return reject_place(s, n, c, I(INVALID_COMBINATION))
+        return reject_place(door(s), n, c, I(INVALID_COMBINATION))
     key = fold_low(s.cmd, c + 4)
     e = find_id(s, account, key, s.cmd, c + 4)
     if e != 0:
-        return put_status(s, n, c, e)
+        return put_status(door(s), n, c, e)
     row = instrument * INSTRUMENT_WORDS
     phase = s.ins[row + PHASE]
     matching = phase == CONTINUOUS
     if not matching and (phase != PRE_OPEN or tif >= IOC or not limit_order):
-        return reject_place(s, n, c, I(WRONG_PHASE))
+        return reject_place(door(s), n, c, I(WRONG_PHASE))
     if qty > s.ins[row + MAX_QTY]:
-        return reject_place(s, n, c, I(TOO_MUCH))
+        return reject_place(door(s), n, c, I(TOO_MUCH))
     price = s.cmd[c + 2]
     og = 1 - g
     sign = 2 * og - 1
     best = s.ins[row + BEST + og]
     if limit_order:
         if flags & OFF_TICK != 0:
-            return reject_place(s, n, c, I(TICK_SIZE))
+            return reject_place(door(s), n, c, I(TICK_SIZE))
         if price < s.ins[row + MIN_PRICE] or price > s.ins[row + MAX_PRICE]:
-            return reject_place(s, n, c, I(PRICE_BAND))
+            return reject_place(door(s), n, c, I(PRICE_BAND))
         if (post != 0 or not matching) and (price - best) * sign >= 0:
-            return reject_place(s, n, c, I(WOULD_TAKE) if matching else I(WOULD_CROSS))
+            return reject_place(door(s), n, c, I(WOULD_TAKE) if matching else I(WOULD_CROSS))
     elif best == NO_BUY or best == NO_SELL:
         price = I(0)
     else:
         price = min(max(best + sign * s.ins[row + PROTECTION], s.ins[row + MIN_PRICE]), s.ins[row + MAX_PRICE])
     if h[IDS] >= h[ID_LIMIT]:
-        return reject_place(s, n, c, I(DAY_ID_LIMIT))
+        return reject_place(door(s), n, c, I(DAY_ID_LIMIT))
     if h[LIVE] >= h[ORDER_LIMIT]:
-        return reject_place(s, n, c, I(ORDERS_FULL))
+        return reject_place(door(s), n, c, I(ORDERS_FULL))
     if is_far(s, row, price) and limit_order and tif < IOC:
-        if _far_full(s, row, g, price):
-            return reject_place(s, n, c, I(FAR_FULL))
+        if _far_full(door(s), row, g, price):
+            return reject_place(door(s), n, c, I(FAR_FULL))
 
     x = _take_record(s)
     order_id = h[SEQ]
@@ -215,7 +218,7 @@ def place(s, n, c):
     n += 1
     left = qty
     if matching and (price - best) * sign >= 0:
-        if tif != FOK or fok_fills(s, row, og, price, qty, I(s.n4[x * NODE4 + SMP_KEY]), (I(s.n4[x * NODE4 + FLAGS]) >> FLAG_SMP) & 7):
+        if tif != FOK or fok_fills(door(s), row, og, price, qty, I(s.n4[x * NODE4 + SMP_KEY]), (I(s.n4[x * NODE4 + FLAGS]) >> FLAG_SMP) & 7):
             n, left = sweep(s, n, x, row, og, price, qty)
             if h[CURSOR] != 0:
                 return n
@@ -237,7 +240,7 @@ def _named_order(s, c, account):
     if high == 0:
         e = find_id(s, account, fold_low(s.cmd, c + 4), s.cmd, c + 4)
     else:
-        e = find_key(s, account, low, high)
+        e = find_key(door(s), account, low, high)
     if e == 0:
         return I(0), I(UNKNOWN_ORDER)
     x = s.ids[root_of(s, e) * ENTRY_WORDS + ENTRY_PLACE] >> 32
@@ -256,22 +259,23 @@ def _names_well(s, c):
 def cancel(s, n, c):
     """ORDER_CANCEL (R29)."""
     if not _names_well(s, c):
-        return reject_other(s, n, c, I(MALFORMED), I(0))
+        return reject_other(door(s), n, c, I(MALFORMED), I(0))
     account = s.cmd[c + 15] & 0xFFFFFFFF
     if account - 1 >= s.h[ACCOUNTS] or account == 0:
-        return reject_other(s, n, c, I(UNKNOWN_ACCOUNT), I(0))
+        return reject_other(door(s), n, c, I(UNKNOWN_ACCOUNT), I(0))
     x, code = _named_order(s, c, account)
     if code != 0:
-        return reject_other(s, n, c, code, x)
+        return reject_other(door(s), n, c, code, x)
     phase = s.ins[I(s.n4[x * NODE4 + INSTRUMENT]) * INSTRUMENT_WORDS + PHASE]
     if phase < PRE_OPEN:
-        return reject_other(s, n, c, I(WRONG_PHASE), x)
-    return cancel_resting(s, n, x, I(CANCELED), I(ENDED_CANCELED), I(REQUESTED), True)
+        return reject_other(door(s), n, c, I(WRONG_PHASE), x)
+    return cancel_resting(door(s), n, x, I(CANCELED), I(ENDED_CANCELED), I(REQUESTED), True)
 
 
 @outline
-def _amend_gates(s, c, x, flags, row, g):
+def _amend_gates(d, c, x, flags, row, g):
     """R9-R15 of an amend of record x; 0 or the code."""
+    s = core(d)
     phase = s.ins[row + PHASE]
     if phase != CONTINUOUS and phase != PRE_OPEN:
         return I(WRONG_PHASE)
@@ -291,7 +295,7 @@ def _amend_gates(s, c, x, flags, row, g):
         return I(WOULD_TAKE)
     if _brings_id(s, c) and s.h[IDS] >= s.h[ID_LIMIT]:
         return I(DAY_ID_LIMIT)
-    if flags & HAS_PRICE != 0 and is_far(s, row, price) and _far_full(s, row, g, price):
+    if flags & HAS_PRICE != 0 and is_far(s, row, price) and _far_full(door(s), row, g, price):
         return I(FAR_FULL)
     return I(0)
 
@@ -303,8 +307,9 @@ def _brings_id(s, c):
 
 
 @outline
-def _rename(s, c, x, account):
+def _rename(d, c, x, account):
     """Give record x the command's client id besides those it has (R32)."""
+    s = core(d)
     r4 = x * NODE4
     e = add_id(s, account, fold_low(s.cmd, c + 4), s.cmd, c + 4, s.n8[x * NODE8 + ORDER_ID], x)
     s.ids[e * ENTRY_WORDS + ENTRY_PLACE] = account
@@ -320,26 +325,26 @@ def amend(s, n, c):
     flags = (w0 >> 40) & 255
     renames = _brings_id(s, c)
     if not _names_well(s, c) or (flags & (HAS_PRICE | HAS_QTY) == 0 and not renames):
-        return reject_other(s, n, c, I(MALFORMED), I(0))
+        return reject_other(door(s), n, c, I(MALFORMED), I(0))
     total = s.cmd[c + 3]
     if flags & HAS_QTY != 0 and (total < 1 or total > MAX_ORDER_QTY):
-        return reject_other(s, n, c, I(MALFORMED), I(0))
+        return reject_other(door(s), n, c, I(MALFORMED), I(0))
     account = s.cmd[c + 15] & 0xFFFFFFFF
     if account - 1 >= s.h[ACCOUNTS] or account == 0:
-        return reject_other(s, n, c, I(UNKNOWN_ACCOUNT), I(0))
+        return reject_other(door(s), n, c, I(UNKNOWN_ACCOUNT), I(0))
     if renames:
         e = find_id(s, account, fold_low(s.cmd, c + 4), s.cmd, c + 4)
         if e != 0:
-            return put_status(s, n, c, e)
+            return put_status(door(s), n, c, e)
     x, code = _named_order(s, c, account)
     if code != 0:
-        return reject_other(s, n, c, code, x)
+        return reject_other(door(s), n, c, code, x)
     r4 = x * NODE4
     row = I(s.n4[r4 + INSTRUMENT]) * INSTRUMENT_WORDS
     g = (I(s.n4[r4 + FLAGS]) & 3) - 1
-    code = _amend_gates(s, c, x, flags, row, g)
+    code = _amend_gates(door(s), c, x, flags, row, g)
     if code != 0:
-        return reject_other(s, n, c, code, x)
+        return reject_other(door(s), n, c, code, x)
 
     old_qty = I(s.n4[r4 + QTY])
     leaves = I(s.n4[r4 + LEAVES])
@@ -348,10 +353,10 @@ def amend(s, n, c):
     if flags & HAS_QTY == 0:
         total = old_qty
     if total <= filled:
-        return cancel_resting(s, n, x, I(CANCELED), I(ENDED_CANCELED), I(TO_FILLED), True)
+        return cancel_resting(door(s), n, x, I(CANCELED), I(ENDED_CANCELED), I(TO_FILLED), True)
     price = s.cmd[c + 2] if flags & HAS_PRICE != 0 else old_price
     if renames:
-        _rename(s, c, x, account)
+        _rename(door(s), c, x, account)
     left = total - filled
     keeps = price == old_price and total <= old_qty
     if not keeps:
@@ -359,7 +364,7 @@ def amend(s, n, c):
     s.n4[r4 + QTY] = total
     s.n4[r4 + LEAVES] = left
     s.n8[x * NODE8 + PRICE] = price
-    put_order_row(s, n, I(AMENDED), x, left, leaves, old_price, I(0), I(PRIORITY_KEPT) if keeps else I(0))
+    put_order_row(door(s), n, I(AMENDED), x, left, leaves, old_price, I(0), I(PRIORITY_KEPT) if keeps else I(0))
     put_id(s, n, s.ids, I(s.n4[r4 + BEARS]) * ENTRY_WORDS)
     n += 1
     if keeps:
@@ -372,42 +377,43 @@ def amend(s, n, c):
 
 
 @outline
-def restore(s, n, c):
+def restore(d, n, c):
     """ORDER_RESTORE, while a trading day is being opened (R45)."""
+    s = core(d)
     h = s.h
     qty = s.cmd[c + 3]
     order_id = s.cmd[c + 8]
     leaves = s.cmd[c + 11] >> 32
     if not _place_form(s, c, s.cmd[c], qty, True) or leaves < 1 or leaves > qty or order_id < 1 or order_id >= h[SEQ]:
-        return reject_place(s, n, c, I(MALFORMED))
+        return reject_place(door(s), n, c, I(MALFORMED))
     if find_order(s, order_id) != 0:
-        return reject_place(s, n, c, I(MALFORMED))
+        return reject_place(door(s), n, c, I(MALFORMED))
     account = s.cmd[c + 15] & 0xFFFFFFFF
     if account - 1 >= h[ACCOUNTS] or account == 0:
-        return reject_place(s, n, c, I(UNKNOWN_ACCOUNT))
+        return reject_place(door(s), n, c, I(UNKNOWN_ACCOUNT))
     instrument = s.cmd[c + 1] & 0xFFFFFFFF
     if instrument - 1 >= h[INSTRUMENTS] or instrument == 0:
-        return reject_place(s, n, c, I(UNKNOWN_INSTRUMENT))
+        return reject_place(door(s), n, c, I(UNKNOWN_INSTRUMENT))
     key = fold_low(s.cmd, c + 4)
     if find_id(s, account, key, s.cmd, c + 4) != 0:
-        return reject_place(s, n, c, I(DUPLICATE))
+        return reject_place(door(s), n, c, I(DUPLICATE))
     row = instrument * INSTRUMENT_WORDS
     g = ((s.cmd[c] >> 8) & 255) - 1
     price = s.cmd[c + 2]
     if price < s.ins[row + MIN_PRICE] or price > s.ins[row + MAX_PRICE]:
-        return reject_place(s, n, c, I(PRICE_BAND))
+        return reject_place(door(s), n, c, I(PRICE_BAND))
     if (price - s.ins[row + BEST + 1 - g]) * (1 - 2 * g) >= 0:
-        return reject_place(s, n, c, I(WOULD_CROSS))
+        return reject_place(door(s), n, c, I(WOULD_CROSS))
     if h[IDS] >= h[ID_LIMIT]:
-        return reject_place(s, n, c, I(DAY_ID_LIMIT))
+        return reject_place(door(s), n, c, I(DAY_ID_LIMIT))
     if h[LIVE] >= h[ORDER_LIMIT]:
-        return reject_place(s, n, c, I(ORDERS_FULL))
-    if is_far(s, row, price) and _far_full(s, row, g, price):
-        return reject_place(s, n, c, I(FAR_FULL))
+        return reject_place(door(s), n, c, I(ORDERS_FULL))
+    if is_far(s, row, price) and _far_full(door(s), row, g, price):
+        return reject_place(door(s), n, c, I(FAR_FULL))
     x = _take_record(s)
     _enter(s, c, x, account, instrument, order_id, price, qty, leaves, key)
     join(s, row, g, x, price)
     h[RESTORED] += 1
-    put_order_row(s, n, I(RESTORED_EVENT), x, leaves, I(0), I(0), I(0), I(0))
+    put_order_row(door(s), n, I(RESTORED_EVENT), x, leaves, I(0), I(0), I(0), I(0))
     put_id(s, n, s.cmd, c + 4)
     return n + 1

@@ -5,11 +5,14 @@ Memory is reserved, not touched: the system gives pages as orders arrive, so gen
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
+from engine.core.lane import LANE
 from engine.core.layout import (
-    ACCOUNT_WORDS, BITS_USED, BUMP, DIRECT_MASK, ENTRY_WORDS, FAR_USED, HEADER_WORDS, ID_LIMIT, ID_MASK,
+    ACCOUNT_WORDS, ADDRESSES, BITS_USED, BUMP, DIRECT_MASK, ENTRY_WORDS, FAR_USED, HEADER_WORDS, ID_LIMIT, ID_MASK,
     INSTRUMENT_WORDS, LEVEL_LIMIT, LEVELS_USED, NEXT_TRADE, NODE4, NODE8, ORDER_BASE, ORDER_LIMIT, RULE_OF, SPILL_MASK,
 )  # fmt: skip
 from engine.schema import CODE_RULE, MAX_FAR_LEVELS, Limits
@@ -32,7 +35,7 @@ class Arrays:
     acc accounts; scratch room for sorting.
     """
 
-    __slots__ = ("acc", "bits", "direct", "far", "h", "ids", "ins", "n4", "n8", "scratch", "spill", "tab")
+    __slots__ = ("acc", "bits", "direct", "far", "h", "handle", "ids", "ins", "n4", "n8", "scratch", "spill", "tab")
 
     def __init__(self, limits: Limits) -> None:
         for name, size in limits._asdict().items():
@@ -63,7 +66,9 @@ class Arrays:
         for code, rule in CODE_RULE.items():
             self.h[RULE_OF + code] = rule
 
-    def in_kernel_order(self) -> tuple[npt.NDArray[np.generic], ...]:
-        """The arrays as `kernel.run` takes them."""
-        return (self.h, self.ins, self.n4, self.n8, self.bits, self.far, self.tab, self.ids, self.direct, self.spill,
-                self.acc, self.scratch)  # fmt: skip
+        arrays = (self.h, self.ins, self.n4, self.n8, self.bits, self.far, self.tab, self.ids, self.direct, self.spill,
+                  self.acc, self.scratch)  # fmt: skip
+        for place, array in enumerate(arrays[1:]):
+            self.h[ADDRESSES + place] = array.ctypes.data
+        self.handle: Any = self.h if LANE == "compiled" else arrays
+        """What `kernel.run` takes: the header, which holds the addresses of the rest, or the arrays themselves."""

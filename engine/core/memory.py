@@ -1,0 +1,55 @@
+"""How a kernel reaches the arrays: the tuple `Core`, and the door by which it is handed to functions that are not inlined.
+
+Compiled, every array is a typed pointer whose address stands in the header, so a call passes one pointer instead of
+fourteen and Python passes three arrays.  In the other lanes the tuple of arrays itself is passed.
+"""
+
+from __future__ import annotations
+
+from collections import namedtuple
+
+from engine.core.lane import LANE, address, as_int32, as_int64, as_uint64, inline, pointer
+from engine.core.layout import ADDRESSES
+
+Core = namedtuple("Core", "h ins n4 n8 bits far tab ids direct spill acc scratch cmd ev")
+INS, N4, N8, BITS, FAR, TAB, IDS, DIRECT, SPILL, ACC, SCRATCH, CMD, EV = range(ADDRESSES, ADDRESSES + 13)
+
+if LANE == "compiled":
+
+    @inline
+    def core(d):
+        """The arrays behind a door."""
+        return Core(d, as_int64(d[INS]), as_int32(d[N4]), as_int64(d[N8]), as_uint64(d[BITS]), as_int64(d[FAR]),
+                    as_int64(d[TAB]), as_int64(d[IDS]), as_int32(d[DIRECT]), as_int64(d[SPILL]), as_int64(d[ACC]),
+                    as_int64(d[SCRATCH]), as_int64(d[CMD]), as_int64(d[EV]))  # fmt: skip
+
+    @inline
+    def door(s):
+        """What to hand to a function that is not inlined."""
+        return s.h
+
+    @inline
+    def enter(handle, cmd, ev):
+        """The arrays of a state, given its header, and the caller's commands and events."""
+        h = pointer(handle)
+        h[CMD] = address(pointer(cmd))
+        h[EV] = address(pointer(ev))
+        return core(h)
+
+else:
+
+    @inline
+    def core(d):
+        return d
+
+    @inline
+    def door(s):
+        return s
+
+    @inline
+    def enter(handle, cmd, ev):
+        return Core(handle[0], handle[1], handle[2], handle[3], handle[4], handle[5], handle[6], handle[7], handle[8],
+                    handle[9], handle[10], handle[11], cmd, ev)  # fmt: skip
+
+
+__all__ = ["Core", "core", "door", "enter"]
