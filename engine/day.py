@@ -1,0 +1,202 @@
+"""The trading day: which one it is, and the commands that restate the world at its start (rule R44).
+
+Owns how a picture of the world (`dump` of either matcher) becomes the first blocks of a day's log, and the law that
+this loses nothing: dump at the close = dump after loading the next day's start, but for `PASSING`. Pure functions;
+may import engine.schema only. Making the folder and writing the blocks is engine/recovery.py's work.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.schema import (
+    COMMAND,
+    HAS_PRICE,
+    MAX_BLOCK_ROWS,
+    MAX_PAYLOAD_BYTES,
+    CommandKind,
+    OrdType,
+    Phase,
+    Side,
+    Smp,
+    TimeInForce,
+    word,
+    words,
+)
+
+__all__ = [
+    "PASSING",
+    "World",
+    "act_row",
+    "canonical",
+    "difference",
+    "genesis",
+    "is_complete",
+    "restatement",
+    "trading_day_of",
+]
+
+World = Mapping[str, Any]
+
+# Vietnam has had this one offset, without summer time, since 1975.
+HO_CHI_MINH: Final = timezone(timedelta(hours=7), "Asia/Ho_Chi_Minh")
+
+PASSING: Final = frozenset({"trading_day", "seq", "time"})
+"""The keys of a dump that a new day changes: its name, and how many commands and how late it is by then."""
+
+
+def trading_day_of(now_ns: int) -> str:
+    """The calendar date in Asia/Ho_Chi_Minh at an instant (ns UTC).
+
+    >>> trading_day_of(1_764_208_800_000_000_000), trading_day_of(1_764_179_000_000_000_000)
+    ('2025-11-27', '2025-11-27')
+    """
+    return datetime.fromtimestamp(now_ns // 10**9, UTC).astimezone(HO_CHI_MINH).date().isoformat()
+
+
+def canonical(payload: Mapping[str, Any]) -> bytes:
+    """An act's payload as the rules want it: UTF-8, sorted keys, no spaces.
+
+    >>> canonical({"symbol": "ALL", "phase": "closed"})
+    b'{"phase":"closed","symbol":"ALL"}'
+    """
+    return json.dumps(payload, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def act_row(kind: CommandKind, *, principal: int = 0) -> bytes:
+    """The COMMAND row of an act, without seq, time and the place of its payload: those are stamped by the sequencer."""
+    row = np.zeros(1, COMMAND)
+    row["kind"], row["client_session"] = kind, principal
+    return row.tobytes()
+
+
+def genesis(instruments: Iterable[Mapping[str, Any]], accounts: Iterable[Mapping[str, str]] = ()) -> dict[str, Any]:
+    """The world of a venue that has never traded, to be restated as its first day. Both as define payloads."""
+    return {
+        "trading_day": "",
+        "seq": 0,
+        "time": 0,
+        "next_trade_id": 1,
+        "instruments": [{**terms, "phase": word(Phase.CLOSED)} for terms in instruments],
+        "accounts": [dict(account) for account in accounts],
+        "orders": [],
+    }
+
+
+def is_complete(world: World) -> bool:
+    """Whether a day is over: every instrument is closed."""
+    return all(instrument["phase"] == word(Phase.CLOSED) for instrument in world["instruments"])
+
+
+def difference(closed: World, opened: World, *, added: bool = False) -> str | None:
+    """What a new day's world has otherwise than the one before it closed with; None if nothing, as the law says.
+
+    added: instruments and accounts that follow the old ones are no difference, as long as the new day wants some.
+    """
+    for key in sorted(closed.keys() | opened.keys()):
+        old, new = closed.get(key), opened.get(key)
+        if added and key in ("instruments", "accounts") and old is not None and new is not None:
+            new = new[: len(old)]
+        if key not in PASSING and old != new:
+            if isinstance(old, list) and isinstance(new, list):
+                for place, (before, after) in enumerate(zip(old, new, strict=False)):
+                    if before != after:
+                        return f"{key}[{place}] was {before} and is {after}"
+                return f"{key}: {len(old)} before, {len(new)} after"
+            return f"{key} was {old} and is {new}"
+    return None
+
+
+class _Act(NamedTuple):
+    kind: CommandKind
+    payload: bytes
+
+
+def restatement(
+    world: World,
+    trading_day: str,
+    *,
+    first_seq: int,
+    time_ns: int,
+    instruments: Sequence[Mapping[str, Any]] = (),
+    accounts: Sequence[Mapping[str, str]] = (),
+) -> Iterator[tuple[int, npt.NDArray[np.void], bytes]]:
+    """Blocks (first seq, COMMAND rows, payload) that open a day: day.open, instruments, accounts, orders, day.start.
+
+    `instruments` and `accounts` are define payloads to add behind those of the world. Orders keep their ids and,
+    level by level, their places in the queue. All rows bear `time_ns`. ValueError if an instrument is not closed or
+    an order not gtc.
+    """
+    if not is_complete(world):
+        raise ValueError("a new day starts when every instrument is closed")
+    listed = [{key: value for key, value in terms.items() if key != "phase"} for terms in world["instruments"]]
+    known = {terms["symbol"] for terms in listed}
+    named = {account["account"] for account in world["accounts"]}
+    acts = [_act(CommandKind.DAY_OPEN, {"trading_day": trading_day, "next_trade_id": world["next_trade_id"]})]
+    acts += [_act(CommandKind.INSTRUMENT_DEFINE, terms) for terms in listed]
+    acts += [_act(CommandKind.INSTRUMENT_DEFINE, terms) for terms in instruments if terms["symbol"] not in known]
+    acts += [_act(CommandKind.ACCOUNT_DEFINE, account) for account in world["accounts"]]
+    acts += [_act(CommandKind.ACCOUNT_DEFINE, account) for account in accounts if account["account"] not in named]
+    seq = first_seq
+    for rows, payload in (*_act_blocks(acts), *_order_blocks(world), *_act_blocks([_act(CommandKind.DAY_START, {})])):
+        rows["seq"] = np.arange(seq, seq + len(rows))
+        rows["time"] = time_ns
+        yield seq, rows, payload
+        seq += len(rows)
+
+
+def _act(kind: CommandKind, payload: Mapping[str, Any]) -> _Act:
+    return _Act(kind, canonical(payload))
+
+
+def _act_blocks(acts: Sequence[_Act]) -> Iterator[tuple[npt.NDArray[np.void], bytes]]:
+    start = 0
+    while start < len(acts):
+        end, length = start, 0
+        while end < len(acts) and end - start < MAX_BLOCK_ROWS and length + len(acts[end].payload) <= MAX_PAYLOAD_BYTES:
+            length += len(acts[end].payload)
+            end += 1
+        part = acts[start:end]
+        assert part, "an act's payload fits into a block"
+        rows = np.zeros(len(part), COMMAND)
+        lengths = np.array([len(act.payload) for act in part])
+        rows["kind"] = [act.kind for act in part]
+        rows["target_hi"] = lengths
+        rows["target_lo"] = np.cumsum(lengths) - lengths
+        yield rows, b"".join(act.payload for act in part)
+        start = end
+
+
+def _order_blocks(world: World) -> Iterator[tuple[npt.NDArray[np.void], bytes]]:
+    """R45: the live orders, in the order of the picture, which is queue order within each level."""
+    instruments = {terms["symbol"]: number for number, terms in enumerate(world["instruments"], 1)}
+    accounts = {account["account"]: number for number, account in enumerate(world["accounts"], 1)}
+    sides, instructions = words(Side), words(Smp)
+    orders = world["orders"]
+    for start in range(0, len(orders), MAX_BLOCK_ROWS):
+        part = orders[start : start + MAX_BLOCK_ROWS]
+        if any(order["time_in_force"] != word(TimeInForce.GTC) for order in part):
+            raise ValueError("only gtc orders live on into a new day")
+        rows = np.zeros(len(part), COMMAND)
+        rows["kind"], rows["ord_type"], rows["time_in_force"] = (
+            CommandKind.ORDER_RESTORE,
+            OrdType.LIMIT,
+            TimeInForce.GTC,
+        )
+        rows["side"] = [sides[order["side"]] for order in part]
+        rows["smp"] = [instructions[order["smp"]] for order in part]
+        rows["flags"] = [order["flags"] | HAS_PRICE for order in part]
+        rows["instrument"] = [instruments[order["symbol"]] for order in part]
+        rows["account"] = [accounts[order["account"]] for order in part]
+        rows["cl_ord_id"] = [order["cl_ord_id"].encode() for order in part]
+        rows["target_lo"] = [order["order_id"] for order in part]
+        rows["min_qty"] = [order["leaves_qty"] for order in part]
+        for name in ("smp_id", "price", "order_qty", "client_session"):
+            rows[name] = [order[name] for order in part]
+        yield rows, b""

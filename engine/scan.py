@@ -1,0 +1,309 @@
+"""The reader of one trading day's log: walks its blocks in order and judges every byte that does not fit.
+
+Owns the difference between rot and a torn tail (engine/JOURNAL.md, last section). Writes nothing; may import
+engine.schema, engine.blocks and, to see whether a venue is running, engine.journal's lock. Knows no matcher: whether
+the commands were carried out by the rules is engine/replay.py's question.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from engine.blocks import (
+    BLOCK_MAGIC,
+    PAGE_BYTES,
+    Block,
+    Broken,
+    SegmentHead,
+    Slot,
+    SlotState,
+    Tail,
+    read_block,
+)
+from engine.journal import segment_name
+
+__all__ = ["Damage", "DayScan", "Rot", "Torn", "day_folders", "day_number", "is_day", "log_root"]
+
+DAY_NAME: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
+_ZERO_CHUNK: Final = 1 << 20
+
+
+@dataclass(frozen=True)
+class Damage:
+    """A place where the log is not what was written: the file, the offset in it, and the seq due there (0: none
+    known)."""
+
+    file: str
+    offset: int
+    seq: int
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.file}, offset {self.offset}, seq {self.seq}: {self.what}"
+
+
+@dataclass(frozen=True)
+class Torn:
+    """What a kill left unfinished behind the last whole block; nobody has had an answer to it."""
+
+    file: str
+    offset: int
+    seq: int
+    length: int
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.file}, offset {self.offset}, seq {self.seq}: torn tail of {self.length} bytes ({self.what})"
+
+
+class Rot(Exception):
+    """The log is damaged where nothing may be cut."""
+
+    def __init__(self, damage: Damage) -> None:
+        super().__init__(str(damage))
+        self.damage = damage
+
+
+class _Segment(NamedTuple):
+    path: Path
+    head: SegmentHead
+    slots: tuple[Slot, ...]  # those that can be read, by generation
+    length: int
+
+    @property
+    def newest(self) -> Slot:
+        return self.slots[-1]
+
+    def says(self, state: SlotState) -> bool:
+        """Whether no readable slot says otherwise."""
+        return all(slot.state == state for slot in self.slots)
+
+
+def log_root(folder: Path) -> Path:
+    """The log that a path belongs to: itself, or for the folder of a single day the one above `days`."""
+    return folder.parent.parent if is_day(folder) and folder.parent.name == "days" else folder
+
+
+def is_day(folder: Path) -> bool:
+    """Whether a path is the folder of one trading day."""
+    return DAY_NAME.fullmatch(folder.name) is not None
+
+
+def day_number(name: str) -> int:
+    """The trading day as the number that events and segment heads hold.
+
+    >>> day_number("2026-11-23")
+    20261123
+    """
+    return int(name.replace("-", ""))
+
+
+def day_folders(root: Path) -> list[Path]:
+    """The folders of the trading days of a log, oldest first; or the one folder itself."""
+    if is_day(root):
+        return [root]
+    return sorted(path for path in (root / "days").glob("*") if is_day(path) and path.is_dir())
+
+
+@dataclass
+class DayScan:
+    """One pass over a day's folder. Opening it reads the first pages; `blocks` yields the whole blocks and then fills
+    the rest.
+
+    live: a venue is writing; what follows its last whole block is then left alone instead of being judged.
+    Raises Rot from the constructor or from `blocks` at the first damage; a torn tail is no damage, see `torn`.
+    """
+
+    folder: Path
+    live: bool = False
+    torn: Torn | None = None
+    unreadable: list[Damage] = field(default_factory=list)  # watermark slots that do not match their checksum
+    tail: Tail | None = None
+    last_epoch: int = 0
+    segments: list[_Segment] = field(default_factory=list, repr=False)
+    ends: list[tuple[int, int, bytes]] = field(default_factory=list)  # of each segment read: last seq, offset, digest
+
+    def __post_init__(self) -> None:
+        self.segments = self._open_segments()
+        self.first = self.segments[0].head
+        self.last_epoch = max(slot.epoch for segment in self.segments for slot in segment.slots)
+        last = self.segments[-1]
+        self.clean = last.says(SlotState.CLEAN)
+        self.watermark = max(slot.durable_seq for segment in self.segments for slot in segment.slots)
+        self._judge_states()
+
+    @property
+    def present(self) -> Path:
+        """The segment of the block that was yielded last."""
+        return self.segments[len(self.ends)].path
+
+    def _open_segments(self) -> list[_Segment]:
+        """All first pages. A venue that is running may start another segment meanwhile: look until nothing changes."""
+        while True:
+            paths = sorted(self.folder.glob("segment-*"))
+            if not paths:
+                raise Rot(Damage(str(self.folder / segment_name(0)), 0, 0, "the day's first segment is missing"))
+            for index, path in enumerate(paths):
+                if path.name != segment_name(index):
+                    raise Rot(Damage(str(self.folder / segment_name(index)), 0, 0, "the segment is missing"))
+            self.unreadable.clear()
+            segments = [self._open_segment(index, path) for index, path in enumerate(paths)]
+            if not self.live or sorted(self.folder.glob("segment-*")) == paths:
+                return segments
+
+    def _open_segment(self, index: int, path: Path) -> _Segment:
+        for attempts_left in range(9, -1, -1):
+            with path.open("rb") as file:
+                page = file.read(PAGE_BYTES)
+            slots, broken = [], []
+            try:
+                head = SegmentHead.read(page)
+            except Broken as error:
+                raise Rot(Damage(str(path), error.offset, _first_seq(path), error.what)) from None
+            for which in (0, 1):
+                try:
+                    slots.append(Slot.read(page, which))
+                except Broken as error:
+                    broken.append(Damage(str(path), error.offset, head.first_seq, error.what))
+            if not broken or not self.live or not attempts_left:  # a slot that is being written reads as broken
+                break
+        if len(broken) == 2:
+            raise Rot(broken[0])
+        if head.number != index or head.trading_day != day_number(self.folder.name.removesuffix(".new")):
+            raise Rot(Damage(str(path), 0, head.first_seq, "the segment belongs to another place or day"))
+        self.unreadable += broken
+        slots.sort()
+        return _Segment(path, head, tuple(slots), path.stat().st_size)
+
+    def _judge_states(self) -> None:
+        """Each segment but the last is sealed; only a kill while rolling leaves the one before the last open."""
+        last = len(self.segments) - 1
+        for index, segment in enumerate(self.segments):
+            offset = segment.newest.offset
+            if index == last:
+                if segment.newest.state == SlotState.SEALED and not self.live:
+                    path = self.folder / segment_name(index + 1)
+                    raise Rot(Damage(str(path), 0, segment.newest.durable_seq + 1, "the segment is missing"))
+            elif not segment.says(SlotState.SEALED) and (self.clean or index < last - 1):
+                raise Rot(Damage(str(segment.path), offset, segment.newest.durable_seq, "the segment is not sealed"))
+            if segment.length != segment.head.segment_bytes and (
+                segment.length > segment.head.segment_bytes or segment.newest.state != SlotState.OPEN
+            ):
+                raise Rot(
+                    Damage(
+                        str(segment.path), min(segment.length, segment.head.segment_bytes), 0,
+                        f"the file has {segment.length} bytes instead of {segment.head.segment_bytes}",
+                    )
+                )  # fmt: skip
+
+    def blocks(self) -> Iterator[Block]:
+        """Every whole block in order, each checked by itself and against its neighbours."""
+        expected, previous, epoch = self.first.first_seq, self.first.previous, 0
+        for index, segment in enumerate(self.segments):
+            data = segment.path.read_bytes()
+            offset = PAGE_BYTES
+            if (segment.head.first_seq, segment.head.previous) != (expected, previous):
+                raise Rot(Damage(str(segment.path), 0, expected, "the segment does not follow the one before"))
+            boundaries = {offset: (expected - 1, previous)}
+            broken: Broken | None = None
+            while _written(data, offset):
+                try:
+                    block = read_block(data, offset)
+                except Broken as error:
+                    broken = error
+                    break
+                header = block.header
+                wrong = (
+                    f"its first seq is {header.first_seq}" if header.first_seq != expected
+                    else "it does not follow the block before (sha256)" if header.previous != previous
+                    else f"its epoch {header.epoch} is not the venue's" if not epoch <= header.epoch <= self.last_epoch
+                    else "it calls more durable than there was" if header.durable_seq >= expected
+                    else ""
+                )  # fmt: skip
+                if wrong:
+                    raise Rot(Damage(str(segment.path), offset, expected, wrong))
+                yield block
+                expected, previous, epoch, offset = header.last_seq + 1, header.digest, header.epoch, block.end
+                boundaries[offset] = (header.last_seq, previous)
+                self.watermark = max(self.watermark, header.durable_seq)
+            self.ends.append((expected - 1, offset, previous))
+            self.tail = Tail(segment.head, offset, expected - 1, previous, segment.newest.generation)
+            unfinished = self.live and index == len(self.segments) - 1
+            broken = broken or (None if unfinished else _rest(data, offset, segment.head.segment_bytes))
+            if broken is not None and not (unfinished and self.watermark < expected):
+                self._judge_broken(segment, data, offset, expected, broken)
+            self._judge_slots(segment, boundaries, offset)
+        if self.watermark >= expected:
+            raise Rot(Damage(str(segment.path), offset, expected, f"blocks up to seq {self.watermark} are missing"))
+
+    def _judge_slots(self, segment: _Segment, boundaries: dict[int, tuple[int, bytes]], end: int) -> None:
+        for slot in segment.slots:
+            finished = slot.state != SlotState.OPEN
+            if boundaries.get(slot.durable_end) != (slot.durable_seq, slot.digest) or (
+                finished and slot.durable_end != end and not self.live
+            ):
+                raise Rot(
+                    Damage(
+                        str(segment.path), slot.offset, slot.durable_seq,
+                        f"watermark slot {slot.generation & 1} names no block of this segment",
+                    )
+                )  # fmt: skip
+
+    def _judge_broken(self, segment: _Segment, data: bytes, offset: int, seq: int, broken: Broken) -> None:
+        """Rot, or a torn tail? It is rot if the log is clean, or if anything proves that `seq` had been on disk.
+
+        A segment with a successor is always on disk: the successor's first slots say so.
+        """
+        what = broken.what
+        if not (self.clean or self.watermark >= seq):
+            if not _whole_after(data, offset, seq):
+                used = len(data.rstrip(b"\0"))
+                self.torn = Torn(str(segment.path), offset, seq, max(used - offset, 0), what)
+                return
+            what += "; a whole block that was written after it follows"
+        raise Rot(Damage(str(segment.path), broken.offset, seq, what))
+
+
+def _first_seq(path: Path) -> int:
+    """The first seq in a segment whose head cannot be believed; 0 if its first block cannot either."""
+    try:
+        return read_block(path.read_bytes(), PAGE_BYTES).header.first_seq
+    except Broken:
+        return 0
+
+
+def _written(data: bytes, offset: int) -> bool:
+    """Whether a block starts at `offset`, or should: any byte where its magic would be is set."""
+    return any(data[offset : offset + len(BLOCK_MAGIC)])
+
+
+def _rest(data: bytes, offset: int, length: int) -> Broken | None:
+    """What is wrong with the part of a segment behind its last block, which must be zero to the end."""
+    for start in range(offset, len(data), _ZERO_CHUNK):
+        part = np.frombuffer(data, np.uint8, min(_ZERO_CHUNK, len(data) - start), start)
+        if part.any():
+            return Broken("bytes behind the last block are not zero", start + int(np.flatnonzero(part)[0]))
+    if len(data) < length:
+        return Broken(f"the file has {len(data)} bytes instead of {length}", len(data))
+    return None
+
+
+def _whole_after(data: bytes, offset: int, seq: int) -> bool:
+    """Whether a whole block behind a broken one proves that the broken one, at `seq`, had been on disk."""
+    at = data.find(BLOCK_MAGIC, offset + 1)
+    while at >= 0:
+        try:
+            block = read_block(data, at)
+        except Broken:
+            at = data.find(BLOCK_MAGIC, at + 1)
+            continue
+        if block.header.durable_seq >= seq:
+            return True
+        at = data.find(BLOCK_MAGIC, block.end)
+    return False
