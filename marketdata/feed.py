@@ -200,7 +200,7 @@ class Change(NamedTuple):
     time: int
     market: Market
     book: bool
-    trades: list[PublicTrade]
+    trades: tuple[PublicTrade, ...]
     status: bool
     defined: bool
 
@@ -315,13 +315,13 @@ class Feed:
                 market.status_seq, market.status_time = seq, time
             defined = market is self._defined
             if not self.restating and (book or market.fresh or status or defined):
-                yield Change(seq, time, market, book, market.fresh, status, defined)
+                yield Change(seq, time, market, book, tuple(market.fresh), status, defined)
             if bids.before:
                 bids.before = {}
             if asks.before:
                 asks.before = {}
             if market.fresh:
-                market.fresh = []
+                market.fresh.clear()
             market.dirty = False
         self._dirty.clear()
         self._phased.clear()

@@ -31,7 +31,7 @@ __all__ = [
 
 CHANNELS: Final = ("book", "trades", "status")
 DEPTHS: Final = (0, 10, 50)
-# So that no frame passes 1 MiB: a level takes at most 60 bytes, a trade at most 150.
+# So that no frame passes 1 MiB: a level takes at most 63 bytes, a trade at most 160.
 LEVELS_PER_MESSAGE: Final = 16_384
 TRADES_PER_MESSAGE: Final = 6_144
 

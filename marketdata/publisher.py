@@ -10,7 +10,7 @@ Sans-I/O: the server hands in texts and the time, and takes frames out.  Not saf
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple
 
 import numpy as np

@@ -1,0 +1,61 @@
+"""Field order, what is left out, and the division of long messages."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from marketdata import messages
+from marketdata.messages import (
+    LEVELS_PER_MESSAGE,
+    TRADES_PER_MESSAGE,
+    Book,
+    Error,
+    Status,
+    Trade,
+    Trades,
+    encode,
+    parts,
+)
+
+
+def test_a_message_starts_with_its_kind_and_leaves_out_what_it_has_not() -> None:
+    frame = encode(Book("W1", "update", 9, 7, 5, [("3.005", 10, 2)], [], 77))
+    assert frame.text == (
+        '{"ev":"book","symbol":"W1","type":"update","seq":9,"prev":7,"ts":5,"bids":[["3.005",10,2]],"asks":[],"crc":77}'
+    )
+    assert frame.size == len(frame.text)
+    assert json.loads(encode(Book("W1", "snapshot", 9, 0, 5, [], [], 0, "0.005", 0)).text)["depth"] == 0
+    assert json.loads(encode(Error(None, False, "BAD_JSON", "x", "not_done")).text)["id"] is None
+
+
+def test_the_size_is_in_bytes() -> None:
+    frame = encode(Status("W1", "update", 9, 7, 5, "halted", "tạm ngừng"))
+    assert frame.size == len(frame.text.encode()) > len(frame.text)
+
+
+@pytest.mark.parametrize(
+    ("bids", "asks"), [(0, 0), (1, 0), (0, 5), (8192, 8192), (8193, 3), (3, 8193), (40_000, 20_000)]
+)
+def test_parts_cover_every_level_once_and_none_is_too_long(bids: int, asks: int) -> None:
+    divided = parts(bids, asks)
+    assert [i for b, _ in divided for i in range(*b.indices(bids))] == list(range(bids))
+    assert [i for _, a in divided for i in range(*a.indices(asks))] == list(range(asks))
+    assert all(len(range(bids)[b]) + len(range(asks)[a]) <= LEVELS_PER_MESSAGE for b, a in divided)
+    assert (len(divided) == 1) == (max(bids, asks) <= LEVELS_PER_MESSAGE // 2)
+
+
+def test_the_longest_messages_stay_below_a_mebibyte() -> None:
+    price = "-" + "9" * 30  # a tick has at most 20 characters, a price at most 2·10⁹ ticks
+    level = (price, 10**15, 10**6)
+    book = Book("S" * 32, "update", 2**53, 2**53, 2**53, [level] * LEVELS_PER_MESSAGE, [], 2**32 - 1, more=True)
+    trade = Trade(2**53, price, 10**9, "sell", 2**53)
+    trades = Trades("S" * 32, "update", 2**53, 2**53, [trade] * TRADES_PER_MESSAGE, True)
+    assert 900_000 < encode(book).size < 1 << 20
+    assert 800_000 < encode(trades).size < 1 << 20
+
+
+def test_every_message_is_exported() -> None:
+    kinds = {name for name, value in vars(messages).items() if isinstance(value, type) and not name.startswith("_")}
+    assert kinds - set(messages.__all__) <= {"Final", "NamedTuple"}
