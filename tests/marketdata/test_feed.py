@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,7 @@ def follow(venue: Venue, feed: Feed) -> list[tuple[Any, ...]]:
     return said
 
 
-# --- the differential ------------------------------------------------------------------------------------------------------
+# --- the differential ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -94,7 +95,7 @@ def test_what_is_said_depends_neither_on_blocks_nor_on_where_calls_end(seed: int
         expected = fold(whole, (rows, payload, events))
         said: list[tuple[Any, ...]] = []
         ends = sorted({0, len(events), *rng.integers(0, len(events) + 1, 12).tolist()})
-        for start, end in zip(ends, ends[1:], strict=False):
+        for start, end in pairwise(ends):
             said += fold(cut, (rows, payload, events[start:end]))
         assert said == expected
     assert {s: m.book() for s, m in cut.markets.items()} == {s: m.book() for s, m in whole.markets.items()}
@@ -137,7 +138,7 @@ def test_trades_are_the_trade_rows_and_the_last_fifty_are_kept() -> None:
     assert longest > 2 * RECENT_TRADES, "the flow trades enough to tell"
 
 
-# --- single rows -----------------------------------------------------------------------------------------------------------
+# --- single rows ---------------------------------------------------------------------------------------------------
 
 
 def test_an_incoming_order_rests_only_with_what_is_left_of_it() -> None:
@@ -312,7 +313,7 @@ def test_refusals_and_ticks_are_not_told_but_move_the_seq() -> None:
     assert feed.seq == venue.seq - 1
 
 
-# --- a new day -------------------------------------------------------------------------------------------------------------
+# --- a new day -----------------------------------------------------------------------------------------------------
 
 
 def new_day(seq: int) -> tuple[Venue, Block]:

@@ -13,7 +13,7 @@ from engine.schema import MAX_FRAME_BYTES, Side
 from marketdata import messages, streams
 from marketdata.publisher import CLOSE_TOO_BIG, CLOSE_TOO_SLOW, Publisher, Reader, ReaderLimits
 from tests.marketdata.test_feed import new_day
-from tests.marketdata.venue import WORLD_WORDS, Block, Copy, Venue, connect, drain, flow_blocks, levels, subscribe
+from tests.marketdata.venue import SIDES, Block, Copy, Venue, connect, drain, flow_blocks, levels, subscribe
 
 PRIVATE_ACCOUNTS = tuple((f"Account-{i}", f"Member-{i}", f"Owner-{i}") for i in range(1, 8))
 
@@ -61,7 +61,7 @@ class Watch:
         return len(messages)
 
 
-# --- readers see the truth -------------------------------------------------------------------------------------------------
+# --- readers see the truth -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -93,7 +93,7 @@ def check(watch: Watch, reference: Any) -> None:
         copy = watch.copies.get(instrument.terms.symbol)
         if copy is not None:
             book = levels(reference, instrument.number)
-            expected = {side: book[side][: watch.depth] if watch.depth else book[side] for side in WORLD_WORDS}
+            expected = {side: book[side][: watch.depth] if watch.depth else book[side] for side in SIDES}
             assert copy.book() == expected
             assert copy.phase == instrument.phase.name.lower() and not copy.half
 
@@ -278,7 +278,7 @@ def test_a_batch_is_one_array_of_what_waits() -> None:
     assert reader.bytes_queued == 0
 
 
-# --- slow readers ----------------------------------------------------------------------------------------------------------
+# --- slow readers --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("limits", [ReaderLimits(queue_messages=40), ReaderLimits(queue_bytes=5000)])
@@ -361,7 +361,7 @@ def test_nothing_is_kept_of_a_reader_that_left() -> None:
     }
 
 
-# --- requests --------------------------------------------------------------------------------------------------------------
+# --- requests ------------------------------------------------------------------------------------------------------
 
 
 def test_each_request_has_one_answer() -> None:
@@ -399,7 +399,7 @@ def test_a_heartbeat_goes_to_all_whatever_they_read() -> None:
     assert all(drain(publisher, reader) == expected for reader in readers)
 
 
-# --- what must never be said -----------------------------------------------------------------------------------------------
+# --- what must never be said ---------------------------------------------------------------------------------------
 
 SAID = {
     "book": {"ev", "symbol", "type", "seq", "prev", "ts", "bids", "asks", "crc", "tick", "depth", "more"},
@@ -455,7 +455,7 @@ def test_the_search_for_leaks_finds_one() -> None:
         assert leaks([*frames, planted], names) == {name}
 
 
-# --- recovery --------------------------------------------------------------------------------------------------------------
+# --- recovery ------------------------------------------------------------------------------------------------------
 
 
 def test_a_log_read_before_serving_ends_where_living_through_it_does() -> None:

@@ -192,7 +192,7 @@ def test_a_peer_that_vanishes_is_forgotten() -> None:
 
 def test_a_fault_ends_its_own_connection_and_is_not_hushed_up() -> None:
     async def scene() -> None:
-        venue, publisher, door = opened(heartbeat_seconds=1000)
+        _, publisher, door = opened(heartbeat_seconds=1000)
         peer, other = await accepted(door), await accepted(door)
         peer.incoming.put_nowait({"type": "websocket.receive"})
         with pytest.raises(KeyError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -28,7 +28,7 @@ TERMS: dict[str, Any] = {
     "max_price": "9.000",
     "max_order_qty": 1000,
 }
-WORLD_WORDS = ("bids", "asks")
+SIDES = ("bids", "asks")
 
 
 class Venue:
@@ -116,7 +116,7 @@ def flow_blocks(seed: int, commands: int, size: int, **fixed: Any) -> Iterator[t
 def levels(reference: Reference, instrument: int) -> dict[str, list[tuple[int, int, int]]]:
     """The public part of the matcher's own book: (price in ticks, lots, number of orders), best first."""
     book = reference.book(instrument)
-    return {side: [(price, qty, len(orders)) for price, qty, orders in book[side]] for side in WORLD_WORDS}
+    return {side: [(price, qty, len(orders)) for price, qty, orders in book[side]] for side in SIDES}
 
 
 class Copy:
@@ -183,7 +183,7 @@ class Copy:
 
     def crc(self) -> int:
         book = self.book()
-        return crc32("".join(f"{p}:{lots}|" for side in WORLD_WORDS for p, lots, _ in book[side][:10]).encode())
+        return crc32("".join(f"{p}:{lots}|" for side in SIDES for p, lots, _ in book[side][:10]).encode())
 
 
 def drain(publisher: Publisher, reader: Reader) -> list[dict[str, Any]]:
