@@ -17,7 +17,7 @@ from engine.acts.common import read_payload
 from engine.core import lane
 from engine.core.kernel import run
 from engine.core.layout import (
-    BASE, CURSOR, FRESH, IDLE, NEXT_TRADE, OP, OPEN, OUT_EVENTS, OUT_ROWS, RESTATING, SEQ, STAGE, TIME,
+    BASE, CURSOR, FRESH, IDLE, NEXT_TRADE, OP, OPEN, RESTATING, SEQ, STAGE, TIME,
 )  # fmt: skip
 from engine.core.state import Arrays
 from engine.schema import (
@@ -73,16 +73,18 @@ class State:
         """The id that the next trade will have (R22)."""
         return int(self.arrays.h[NEXT_TRADE])
 
-    def run_kernel(self, commands: npt.NDArray[np.int64], events: npt.NDArray[np.int64], low: int, high: int,
-                   start: int, room: int) -> None:  # fmt: skip
-        """Call the compiled core on rows given as int64 words; results stand in the header."""
-        run(self.arrays.handle, commands, events, low, high, start, room)
 
 
 def new_state(limits: Limits | None = None) -> State:
     """An empty venue; compiles the core (or loads it from its cache) the first time in a process."""
     warm()
     return State(Limits() if limits is None else limits)
+
+
+def _run(state: State, commands: Rows, events: Rows, low: int, high: int, start: int, room: int) -> int:
+    if lane.LANE != "compiled":
+        commands, events = commands.view(np.int64), events.view(np.int64)
+    return int(run(state.arrays.handle, commands, events, low, high, start, room))
 
 
 _WARM = False
@@ -100,7 +102,7 @@ def warm() -> bool:
 
     fresh = not kernel_cache.is_sealed(lane.CACHE)
     state = State(Limits(1, 1, 1, 64, 1))
-    state.run_kernel(np.zeros(16, np.int64), np.zeros(16 * MIN_EVENT_ROOM, np.int64), 0, 0, 0, MIN_EVENT_ROOM)
+    _run(state, np.zeros(1, COMMAND), np.zeros(MIN_EVENT_ROOM, EVENT), 0, 0, 0, MIN_EVENT_ROOM)
     if fresh:
         kernel_cache.seal(lane.CACHE)
     return fresh
@@ -115,21 +117,18 @@ def apply(state: State, commands: Rows, payload: bytes, events: Rows) -> tuple[i
     remain.
     """
     assert commands.dtype == COMMAND and events.dtype == EVENT and events.size >= MIN_EVENT_ROOM
-    rows = commands.view(np.int64)
-    words = events.view(np.int64)
     room = min(events.size, MAX_EVENTS_PER_CALL)
     written = 0
     if state.backlog.size:
         written = _flush(state, events, 0, room)
         if state.backlog.size:
             return 0, written
-    h = state.arrays.h
     done = 0
     count = len(commands)
     while True:
-        state.run_kernel(rows, words, done, count, written, room)
-        done, written = int(h[OUT_ROWS]), int(h[OUT_EVENTS])
-        if done == count or h[CURSOR] != IDLE or room - written < MIN_EVENT_ROOM // 2:
+        out = _run(state, commands, events, done, count, written, room)
+        done, written = out >> 32, out & 0xFFFFFFFF
+        if done == count or state.arrays.h[CURSOR] != IDLE or room - written < MIN_EVENT_ROOM // 2:
             return done, written
         state.backlog = _act(state, commands[done], payload)
         done += 1

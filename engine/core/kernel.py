@@ -1,7 +1,6 @@
 """The door of the compiled core: one call takes commands until an act, the end, or no room for events.
 
-`run` is the only function that Python calls.  It returns nothing; HEADER[OUT_ROWS] says how many commands it took
-and HEADER[OUT_EVENTS] how many events lie in the buffer.
+`run` is the only function that Python calls.  It returns (first command not taken) << 32 | (events in the buffer).
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from engine.core.lane import I, inline, kernel, outline
 from engine.core.layout import (
     ACCOUNT, ACCOUNT_WORDS, ACCOUNTS, BASE, BUMP, CANCELING, CAPACITY, CURSOR, CURSOR_AT, CURSOR_COUNT, CURSOR_REASON,
     CURSOR_RECORD, FLAG_TIF, FLAGS, FRESH, IDLE, INSTRUMENT, INSTRUMENT_WORDS, INSTRUMENTS, LEAVES, MATCHING, NODE4,
-    NODE8, OP, OPEN, OPEN_ORDERS, ORDER_BASE, ORDER_ID, OUT_EVENTS, OUT_ROWS, PHASE, RESTATING, SEQ, SESSION, STAGE,
+    NODE8, OP, OPEN, OPEN_ORDERS, ORDER_BASE, ORDER_ID, PHASE, RESTATING, SEQ, SESSION, STAGE,
     TIME,
 )  # fmt: skip
 from engine.core.matching import ENDED_CANCELED, ENDED_EXPIRED, cancel_resting, settle, sweep
@@ -209,7 +208,7 @@ def _restating(d, n, c, kind):
 
 @kernel
 def run(handle, cmd, ev, low, high, events, room):
-    """Carry out commands[low:high] (int64 words, as `ev`) on the state behind `handle`, writing events from number `events` up to `room`.
+    """Carry out commands[low:high] on the state behind `handle`, writing events from number `events` up to `room`.
 
     Stops before an act, which Python carries out, and where room runs out (at least ROOM is needed to begin)."""
     s = enter(handle, cmd, ev)
@@ -249,8 +248,7 @@ def run(handle, cmd, ev, low, high, events, room):
             mark_last(s, n)
     if s.h[CURSOR] != IDLE:
         s.h[BASE] -= n
-    s.h[OUT_ROWS] = i
-    s.h[OUT_EVENTS] = n
+    return (i << 32) | n
 
 
 __all__ = ["run"]

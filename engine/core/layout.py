@@ -37,8 +37,7 @@ TIME, ACCOUNTS, INSTRUMENTS, FREE, BUMP, LIVE, ORDER_LIMIT, NEXT_TRADE, IDS, ID_
 ID_MASK, DIRECT_MASK, SPILL_MASK, SPILLED, ORDER_BASE, LEVEL_LIMIT, LEVELS_USED, STAGE, RESTORED = range(10, 19)
 SEQ, BASE, OP, CAPACITY = range(20, 24)  # of the command in hand; BASE: event number of its index 0; room for events
 CURSOR, CURSOR_RECORD, CURSOR_AT, CURSOR_COUNT, CURSOR_REASON = range(24, 29)
-INCOMING_ENDED = 29
-OUT_ROWS, OUT_EVENTS, BITS_USED, FAR_USED = range(30, 34)
+INCOMING_ENDED, BITS_USED, FAR_USED = range(29, 32)
 RULE_OF = 64  # rule number of each code
 ADDRESSES = 112  # of the arrays, in the order of memory.Core; they mean nothing outside the process
 HEADER_WORDS = 128

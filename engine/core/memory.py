@@ -32,7 +32,7 @@ if LANE == "compiled":
     def enter(handle, cmd, ev):
         """The arrays of a state, given its header, and the caller's commands and events."""
         h = pointer(handle)
-        h[CMD] = address(pointer(cmd))
+        h[CMD] = address(pointer(cmd))  # rows of 128 bytes, read and written as words
         h[EV] = address(pointer(ev))
         return core(h)
 
