@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import typer
 
-from cashew.commands import keys, order, session
+from cashew.commands import history, keys, order, session
 from cashew.commands.common import CANNOT_CONNECT, FAILED, INTERRUPTED, USAGE, CommandFailed
 from cashew.commands.match import match
 from cashew.commands.md import instruments, md
@@ -34,6 +34,8 @@ app = typer.Typer(
     epilog=EPILOG,
 )
 app.command()(match)
+app.command()(history.verify)
+app.command()(history.replay)
 app.add_typer(session.app, name="session")
 app.command("new-day")(session.new_day)
 app.add_typer(order.app, name="order")

@@ -11,28 +11,7 @@ import typer
 
 from cashew.commands.common import FAILED, CommandFailed
 
-__all__ = ["Compiled", "match"]
-
-
-class Compiled:
-    """The compiled core behind the two calls that the offline matcher needs."""
-
-    def __init__(self) -> None:
-        from engine.apply import new_state, run_block
-        from engine.dump import book
-
-        self._state = new_state()
-        self._run_block = run_block
-        self._book = book
-
-    def run_block(self, commands: Any, payload: bytes = b"") -> Any:
-        """All EVENT rows of a block of COMMAND rows."""
-        return self._run_block(self._state, commands, payload)
-
-    def book(self, instrument: int) -> dict[str, Any]:
-        """One book, prices in ticks, the orders of each level in queue order."""
-        shown: dict[str, Any] = self._book(self._state, instrument)
-        return shown
+__all__ = ["match"]
 
 
 def match(
@@ -71,7 +50,10 @@ def make_matcher(reference: bool) -> Any:
         from engine.reference import Reference
 
         return Reference()
-    return Compiled()
+    from engine.replay import compiled
+    from engine.schema import Limits
+
+    return compiled(Limits())
 
 
 @contextmanager

@@ -20,9 +20,13 @@ def play(scene: Scene, *, timeout: float = 5.0, token: str = "alice-secret", rec
     """Run a scene with an exchange and a client logged on to it; nothing may take longer than 20 seconds."""
 
     async def run() -> None:
-        async with asyncio.timeout(20), fake_exchange() as exchange:
-            async with cashew.connect(exchange.url, token=token, timeout=timeout, reconnect=reconnect) as client:
-                await scene(exchange, client)
+        options = {"token": token, "timeout": timeout, "reconnect": reconnect}
+        async with (
+            asyncio.timeout(20),
+            fake_exchange() as exchange,
+            cashew.connect(exchange.url, **options) as client,
+        ):
+            await scene(exchange, client)
 
     asyncio.run(run())
 
