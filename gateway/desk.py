@@ -10,14 +10,14 @@ beginning behind the member that began the turn before; of one member in the ord
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from engine.schema import ACT_FIRST, COMMAND, LAST, MAX_BLOCK_ROWS, MAX_PAYLOAD_BYTES, CommandKind
+from engine.schema import ACT_FIRST, LAST, MAX_BLOCK_ROWS, MAX_PAYLOAD_BYTES, CommandKind
 from gateway.accounts import Key, KeyRing
 from gateway.codec import BadRequest, Event, act_row, disconnect_row, event_to_json, read_events
 from gateway.connection import CLOSE_LOGON, CLOSE_RESTART, Connection, State
@@ -25,7 +25,7 @@ from gateway.directory import Directory
 from gateway.reports import Order, Reports, answer_to_json, exec_to_json
 from gateway.requests import OrderAmend
 
-__all__ = ["Act", "Desk", "Ticket", "Turn"]
+__all__ = ["Act", "Desk", "Ticket", "Waiting"]
 
 MAX_WAITING: Final = 65_536
 OPERATOR: Final = ""  # the queue of acts and of what the venue itself asks
@@ -80,12 +80,12 @@ class Act:
         return False
 
 
-class Turn(NamedTuple):
-    """One block to be: its COMMAND rows (seq and time not stamped yet), payload section, and who waits for each row."""
+class Waiting(NamedTuple):
+    """One command on its way: its COMMAND row, not stamped yet, an act's payload, and who waits for it."""
 
-    rows: npt.NDArray[np.void]
+    row: bytes
     payload: bytes
-    tickets: list[Ticket | Act | None]
+    ticket: Ticket | Act | None
 
 
 class Desk:
@@ -101,7 +101,7 @@ class Desk:
         self.waiting = 0
         self.stopping = False
         self._listeners: dict[str, dict[Connection, None]] = {}
-        self._queues: dict[str, deque[tuple[bytes, Ticket | Act | None]]] = {}
+        self._queues: dict[str, deque[Waiting]] = {}
         self._pending_names: dict[tuple[int, str], tuple[int, int]] = {}
         self._next_session = 1
 
@@ -136,10 +136,9 @@ class Desk:
             if not listeners:
                 del self._listeners[account]
         if connection.cancel_on_disconnect:
-            account = (
-                self.directory.account_numbers.get(connection.key.accounts[0], 0) if connection.key.accounts else 0
-            )
-            self._enqueue(connection.key.member, disconnect_row(account, connection.client_session), None)
+            number = self.directory.account_numbers.get(next(iter(connection.key.accounts), ""), 0)
+            row = disconnect_row(number, connection.client_session)
+            self._enqueue(connection.key.member, Waiting(row, b"", None))
 
     def close_all(self, code: int = CLOSE_RESTART, text: str = "the exchange stops") -> None:
         """Close every connection; what they had asked is carried out and answered before."""
@@ -170,7 +169,7 @@ class Desk:
         if named is not None:
             self._remember(named, instrument)
         assert connection.key is not None, "who submits has logged on"
-        self._enqueue(connection.key.member, row, Ticket(connection, request_id, at_last, named))
+        self._enqueue(connection.key.member, Waiting(row, b"", Ticket(connection, request_id, at_last, named)))
 
     def submit_act(self, act: Act) -> None:
         """Let an act wait for its turn; BadRequest if its payload is too long or the venue is stopping."""
@@ -178,34 +177,24 @@ class Desk:
             raise BadRequest("BAD_VALUE", "the act's payload is too long")
         if self.waiting >= 2 * MAX_WAITING or self.stopping:
             raise BadRequest("BUSY", "the exchange is busy or stops")
-        self._enqueue(OPERATOR, b"", act)
+        self._enqueue(OPERATOR, Waiting(act_row(act.kind, 0, principal=act.principal), act.payload, act))
 
-    def _enqueue(self, member: str, row: bytes, ticket: Ticket | Act | None) -> None:
+    def _enqueue(self, member: str, waiting: Waiting) -> None:
         queue = self._queues.get(member)
         if queue is None:
             queue = self._queues[member] = deque()
-        queue.append((row, ticket))
+        queue.append(waiting)
         self.waiting += 1
         if self.waiting == 1:
             self.wake()
 
-    def take_turn(self, most: int = MAX_BLOCK_ROWS) -> Turn | None:
-        """The next block's rows, at most `most`; None if none wait."""
-        if not self.waiting:
-            return None
-        rows = bytearray()
-        payload = bytearray()
-        tickets: list[Ticket | Act | None] = []
-        for row, ticket in islice(self._round_robin(), most):
-            if type(ticket) is Act:
-                row = act_row(ticket.kind, len(ticket.payload), offset=len(payload), principal=ticket.principal)
-                payload += ticket.payload
-            rows += row
-            tickets.append(ticket)
-        self.waiting -= len(tickets)
-        return Turn(np.frombuffer(rows, COMMAND), bytes(payload), tickets)
+    def take_turn(self, most: int = MAX_BLOCK_ROWS) -> list[Waiting]:
+        """The commands whose turn it is, at most `most`, in fair order."""
+        taken = list(islice(self._round_robin(), most))
+        self.waiting -= len(taken)
+        return taken
 
-    def _round_robin(self) -> Iterator[tuple[bytes, Ticket | Act | None]]:
+    def _round_robin(self) -> Iterator[Waiting]:
         """Rows in fair order; a member's place goes behind the others' with each row it has taken."""
         queues = self._queues
         while queues:
@@ -222,15 +211,15 @@ class Desk:
         commands: npt.NDArray[np.void],
         payload: bytes,
         events: npt.NDArray[np.void],
-        tickets: list[Ticket | Act | None] | None = None,
+        tickets: Sequence[Ticket | Act | None] = (),
     ) -> None:
         """Take the next durable block: fold it, answer who waits for it, and report to the accounts it touches.
 
-        Without tickets (at recovery) it is folded only.
+        Without tickets (a replayed or a restated block) it is folded only.
         """
         directory, reports = self.directory, self.reports
         directory.learn(commands, payload, events)
-        if tickets is None:
+        if not tickets:
             orders = commands[commands["kind"] < ACT_FIRST]
             self._next_session = max(self._next_session, int(orders["client_session"].max(initial=0)) + 1)
             for event in read_events(events):

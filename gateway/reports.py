@@ -206,6 +206,8 @@ def answer_to_json(event: Event, request_id: int, directory: Directory) -> dict[
     out = event_to_json(event, directory)
     if event.kind == _REJECTED:
         return {"id": request_id, "ok": False, **out, "fate": "not_done"}
-    if event.kind == _ACCEPTED:
-        out["status"] = "new"
+    if event.kind in (_ACCEPTED, _AMENDED):
+        out["status"] = _STATUS_WORDS[_PARTIAL if event.cum_qty else _NEW]
+    elif event.kind == _CANCELED:
+        out["status"] = _STATUS_WORDS[int(OrdStatus.CANCELED)]
     return {"id": request_id, "ok": True, **out}

@@ -19,7 +19,7 @@ from engine.schema import MAX_FRAME_BYTES
 __all__ = [
     "Act", "BadRequest", "BookGet", "ClockTick", "Disconnect", "Logon", "MassStatus", "OfflineRequest", "OrderAmend",
     "OrderCancel", "OrderMassCancel", "OrderPlace", "OrderRestore", "OrderStatus", "Ping", "Request", "decode",
-    "decode_offline",
+    "decode_body", "decode_offline",
 ]  # fmt: skip
 
 MAX_DEPTH: Final = 4  # no request nests deeper than {"p":{…}}
@@ -262,6 +262,19 @@ def decode_offline(line: str | bytes) -> OfflineRequest:
     if _count_keys(request) != (line.count(":") if isinstance(line, str) else line.count(b":")):
         _refuse_duplicates(_text(line), request)
     return request
+
+
+def decode_body(kind: Any, content: bytes) -> Any:
+    """Read the body of a REST request, as strictly as a frame; BadRequest says what is wrong with it."""
+    try:
+        body = msgspec.json.decode(content, type=kind)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        _explain(content, error)
+    try:
+        _READER.decode(_text(content))
+    except _Repeated as error:
+        raise BadRequest("DUPLICATE_KEY", f"the key {_short(str(error))!r} comes twice") from None
+    return body
 
 
 def _count_keys(request: Any) -> int:

@@ -33,7 +33,7 @@ _log: Final = logging.getLogger("cashew.trade")
 class Wire:
     """The writing side of one connection."""
 
-    __slots__ = ("_blocked", "_bytes", "_ended", "_queue", "_send", "abort", "connection", "linger_seconds")
+    __slots__ = ("_blocked", "_bytes", "_ended", "_ending", "_queue", "_send", "abort", "connection", "linger_seconds")
 
     def __init__(self, connection: Connection, send: Send, abort: Callable[[], None], linger_seconds: float) -> None:
         self.connection = connection
@@ -44,10 +44,14 @@ class Wire:
         self._bytes = 0
         self._blocked = False
         self._ended = False
+        self._ending = False
 
     def flush(self) -> None:
         """Write what the connection has to say, and its close if it has ended."""
         connection = self.connection
+        if self._ended:
+            connection.outbox.clear()
+            return
         if connection.outbox:
             for frame in connection.take_frames():
                 self._put(frame)
@@ -77,6 +81,7 @@ class Wire:
             return
         except Exception as error:  # the client is gone; the reading side learns it too and cleans up
             self._ended = True
+            self._queue.clear()
             _log.debug("a client went while it was written to: %r", error)
             return
         self._blocked = True
@@ -96,14 +101,13 @@ class Wire:
         """Send the close once all before it is written; a peer that does not take it in time is dropped."""
         if self._ended:
             return
-        if self._blocked or self._queue:
+        if not self._ending:
+            self._ending = True
             asyncio.get_running_loop().call_later(self.linger_seconds, self.abort)
-            return
-        self._ended = True
-        self._write(
-            {"type": "websocket.close", "code": self.connection.close_code, "reason": self.connection.close_text}
-        )
-        asyncio.get_running_loop().call_later(self.linger_seconds, self.abort)
+        if not self._blocked and not self._queue:
+            self._ended = True
+            code, text = self.connection.close_code, self.connection.close_text
+            self._write({"type": "websocket.close", "code": code, "reason": text})
 
 
 class TradeDoor:

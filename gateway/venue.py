@@ -1,0 +1,392 @@
+"""The venue: the only place that wires the packages, and the loop that moves commands to the log and events back.
+
+Floor 5.  One thread decides, one syncs.  All rows waiting at a turn become one block; a turn runs at the end of the
+loop's pass in which the first row came, so an idle venue answers at once and a busy one gathers.  What a block caused
+is told when it is durable, in order, first to those who asked, then to the accounts it touches, then to the public.
+A failed write or sync, or a broken invariant, ends the process: memory is then ahead of the truth.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any, Final
+
+import uvicorn
+import uvloop
+
+from engine.day import trading_day_of
+from engine.instruments import listed
+from engine.journal import JournalFailed, LogBusy
+from engine.recovery import DayNotComplete, Log
+from engine.scan import Rot
+from engine.schema import CommandKind, word
+from engine.sequencer import CompletedBlock, Sequencer
+from gateway import demo
+from gateway.accounts import KeyFileError, KeyRing
+from gateway.banner import banner
+from gateway.codec import BadRequest, act_payload, event_to_json, read_events
+from gateway.control import make_app
+from gateway.desk import Act, Desk
+from gateway.server import make_router as make_trade_router
+from gateway.settings import Settings
+from marketdata.publisher import Publisher, ReaderLimits
+from marketdata.server import UVICORN_OPTIONS
+from marketdata.server import make_router as make_market_data_router
+
+__all__ = ["Venue", "serve"]
+
+EXIT_GOOD: Final = 0
+EXIT_FAILED: Final = 1
+EXIT_DAMAGED: Final = 3
+DRAIN_SECONDS: Final = 10.0
+BOTS_SECONDS: Final = 5.0
+CALENDAR_SECONDS: Final = 0.25
+HOUSEKEEPING_SECONDS: Final = 1.0
+_log: Final = logging.getLogger("cashew.venue")
+
+
+class Venue:
+    """One running exchange: the log with its matcher, the edges, and what carries rows between them."""
+
+    def __init__(self, settings: Settings, *, accounts: tuple[dict[str, str], ...] = ()) -> None:
+        """Recover from the log in `settings.data`, or begin one; LogBusy, Rot or KeyFileError if that cannot be."""
+        from engine.replay import compiled
+
+        self.settings = settings
+        self.sync = settings.sync == "on"
+        self.exit_code = EXIT_GOOD
+        self.stopped = asyncio.Event()
+        self.desk = Desk(KeyRing(settings.data), sync=self.sync, wake=self._wake)
+        self.publisher = Publisher(ReaderLimits(readers=settings.most_readers))
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
+        self._turn_due = False
+        self._told = asyncio.Event()  # set whenever a block has been told
+        now_ns = time.time_ns()
+        self.log = Log.open(
+            settings.data,
+            compiled,
+            now_ns=now_ns,
+            instruments=listed(trading_day_of(now_ns)),
+            accounts=accounts,
+            limits=settings.limits,
+            on_block=self._fold,
+            on_durable=self._on_durable,
+            sync=self.sync,
+        )
+        self.sequencer = Sequencer(self.log.matcher.run_block, self.log.journal, last_time_ns=self.log.time_ns)
+        known = self.desk.directory.account_numbers
+        for account in accounts:
+            if account["account"] not in known:
+                self.ask(CommandKind.ACCOUNT_DEFINE, account)
+
+    # --- the way through ----------------------------------------------------------------------------------------------
+
+    def ask(self, kind: CommandKind, terms: dict[str, Any]) -> None:
+        """Let an act of the venue itself wait for its turn."""
+        self.desk.submit_act(Act(kind, act_payload(terms), 0, _note_refusal))
+
+    def _wake(self) -> None:
+        if not self._turn_due:
+            self._turn_due = True
+            self._loop.call_soon(self._turn)
+
+    def _turn(self) -> None:
+        """Carry out and write down what waits, as one block."""
+        self._turn_due = False
+        sequencer = self.sequencer
+        try:
+            if not sequencer.waiting:
+                for row, payload, ticket in self.desk.take_turn():
+                    sequencer.submit(row, payload, ticket)
+            taken = sequencer.turn(time.time_ns())
+            if not self.sync:
+                self._tell()
+            if taken and (sequencer.waiting or self.desk.waiting):
+                self._wake()
+        except Exception as error:
+            self._fail(error)
+
+    def _on_durable(self, _seq: int) -> None:
+        """Called by the journal: in its own thread, or, with sync off, from within a turn."""
+        if threading.get_ident() != self._thread:
+            with contextlib.suppress(RuntimeError):  # the loop has ended: nobody is left to be told
+                self._loop.call_soon_threadsafe(self._on_synced)
+
+    def _on_synced(self) -> None:
+        try:
+            self._tell()
+        except Exception as error:
+            self._fail(error)
+
+    def _tell(self) -> None:
+        """Tell what has become durable."""
+        for block in self.sequencer.completed():
+            self.desk.on_block(block.commands, block.payload, block.events, block.origins)
+            self.publisher.on_block(block.commands, block.payload, block.events)
+            self._told.set()
+        if self.sequencer.waiting or self.desk.waiting:
+            self._wake()
+
+    def _fold(self, block: CompletedBlock) -> None:
+        """Learn a block that nobody waits for: one replayed, or one that restates the world."""
+        self.desk.on_block(block.commands, block.payload, block.events)
+        self.publisher.on_block(block.commands, block.payload, block.events)
+
+    def _fail(self, error: Exception) -> None:
+        """Stop without telling anybody anything more."""
+        if self.exit_code == EXIT_GOOD:
+            self.exit_code = EXIT_FAILED
+            self.desk.stopping = True
+            known = isinstance(error, JournalFailed)
+            _log.critical("the venue stops, without acknowledging: %s", error, exc_info=None if known else error)
+            self.stopped.set()
+
+    # --- what operators and people ask --------------------------------------------------------------------------------
+
+    async def open_day(self, trading_day: str) -> list[dict[str, Any]]:
+        """Open a trading day; the events of its opening. ValueError says why it cannot be."""
+        try:
+            instruments = listed(trading_day)
+        except ValueError:
+            raise ValueError(f"{trading_day} is no day of the calendar") from None
+        self._carry_out_all()
+        if self.exit_code != EXIT_GOOD:
+            raise ValueError("the exchange stops")
+        try:
+            blocks = self.log.roll(trading_day, time.time_ns(), instruments=instruments)
+        except DayNotComplete as error:
+            raise ValueError(str(error)) from None
+        self.sequencer.change_day(self.log.matcher.run_block, self.log.journal, self.log.time_ns)
+        events = []
+        for block in blocks:
+            self._fold(block)
+            events += [event_to_json(event, self.desk.directory) for event in read_events(block.events)]
+        return events
+
+    def _carry_out_all(self) -> None:
+        """Empty the inbox and wait until all is durable and told."""
+        try:
+            while self.desk.waiting or self.sequencer.waiting or self.sequencer.in_flight:
+                self._turn()
+                if self.exit_code != EXIT_GOOD:
+                    return
+                if self.sequencer.in_flight:
+                    self.log.journal.wait()
+                    self._tell()
+        except Exception as error:
+            self._fail(error)
+
+    def health(self) -> dict[str, Any]:
+        """What only the venue knows of how it is."""
+        return {
+            "seq": self.sequencer.next_seq - 1,
+            "epoch": self.log.recovery.epoch,
+            "market_data": {"path": "/ws/v1/md", "port": self.settings.market_data_port},
+            "readers": len(self.publisher.readers),
+            "demo": self.settings.demo,
+        }
+
+    # --- its life -----------------------------------------------------------------------------------------------------
+
+    async def run(self, sockets: list[socket.socket], tell: Any) -> int:
+        """Serve on bound sockets until a signal or a failure; the exit code. `tell` is called once it serves."""
+        app = make_app(self.desk, open_day=self.open_day, health=self.health)
+        app.include_router(make_trade_router(self.desk, most_connections=self.settings.most_connections))
+        app.include_router(make_market_data_router(self.publisher))
+        server = _Server(
+            uvicorn.Config(
+                app,
+                log_config=None,
+                access_log=False,
+                lifespan="off",
+                server_header=False,
+                ws_ping_interval=20.0,
+                ws_ping_timeout=20.0,
+                limit_concurrency=self.settings.most_connections + self.settings.most_readers + 500,
+                **UVICORN_OPTIONS,
+            )
+        )
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._loop.add_signal_handler(number, self.stopped.set)
+        serving = asyncio.create_task(server.serve(sockets))
+        chores = [asyncio.create_task(self._keep_house())]
+        bots: asyncio.subprocess.Process | None = None
+        try:
+            while not server.started and not serving.done():
+                await asyncio.sleep(0.01)
+            if self.settings.demo:
+                chores.append(asyncio.create_task(self._keep_calendar()))
+                bots = await _start_bots(self.settings)
+            gc.collect()
+            gc.freeze()
+            tell()
+            stopped = asyncio.create_task(self.stopped.wait())
+            await asyncio.wait([stopped, serving], return_when=asyncio.FIRST_COMPLETED)
+            stopped.cancel()
+        finally:
+            for chore in chores:
+                chore.cancel()
+            await _stop_bots(bots)
+            self._finish()
+            server.should_exit = True
+            await serving
+            self._close_log()
+        return self.exit_code
+
+    def _finish(self) -> None:
+        """Answer what was asked before, then close the connections, and carry out what their going asks for."""
+        _log.info("stopping")
+        self.desk.stopping = True
+        if self.exit_code == EXIT_GOOD:
+            self._carry_out_all()
+        leaving = list(self.desk.connections)
+        self.desk.close_all()
+        if self.exit_code == EXIT_GOOD:
+            for connection in leaving:
+                self.desk.leave(connection)
+            self._carry_out_all()
+
+    def _close_log(self) -> None:
+        if self.exit_code != EXIT_GOOD:
+            self.log.abandon()
+            return
+        try:
+            self.log.close()
+            _log.info("stopped cleanly at seq %d", self.log.journal.last_seq)
+        except JournalFailed as error:
+            self.exit_code = EXIT_FAILED
+            _log.critical("the log could not be closed properly: %s", error)
+
+    async def _keep_house(self) -> None:
+        while True:
+            await asyncio.sleep(HOUSEKEEPING_SECONDS)
+            try:
+                self.desk.refresh_keys()
+            except KeyFileError as error:
+                _log.error("the keys stay as they were: %s", error)
+
+    async def _keep_calendar(self) -> None:
+        """Run the demonstration's trading day."""
+        calendar = demo.DemoCalendar()
+        while True:
+            listed_now = [one for one in self.desk.directory.instruments if one is not None]
+            for symbol, phase in calendar.due(self._loop.time(), {one.symbol: one.phase for one in listed_now}):
+                with contextlib.suppress(BadRequest):  # busy: the next round asks again
+                    terms = {"symbol": symbol, "phase": word(phase), "why": "demonstration calendar", "by": "calendar"}
+                    self.ask(CommandKind.PHASE_SET, terms)
+            await asyncio.sleep(CALENDAR_SECONDS)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers: the venue has to finish its own work first."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _note_refusal(events: list[dict[str, Any]]) -> None:
+    for event in events:
+        if event["ev"] == "act.rejected":
+            _log.warning("an act of the venue was refused: %s %s", event["code"], event["text"])
+
+
+async def _start_bots(settings: Settings) -> asyncio.subprocess.Process:
+    """Start the demonstration's bots: ordinary clients, in a process of their own."""
+    url = f"http://{_reachable(settings.host)}:{settings.port}"
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "cashew.bots", "--url", url, "--keys-dir", str(settings.data / demo.KEYS_FOLDER),
+        stdin=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+async def _stop_bots(bots: asyncio.subprocess.Process | None) -> None:
+    if bots is None or bots.returncode is not None:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        bots.terminate()
+    try:
+        async with asyncio.timeout(BOTS_SECONDS):
+            await bots.wait()
+    except TimeoutError:
+        with contextlib.suppress(ProcessLookupError):
+            bots.kill()
+        await bots.wait()
+
+
+def _reachable(host: str) -> str:
+    """An address at which this machine reaches a server that listens on `host`."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
+    return f"[{host}]" if ":" in host else host
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    """A listening socket, bound before anything else so that a busy port is told at once."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((host, port))
+    except OSError:
+        bound.close()
+        raise
+    return bound
+
+
+def serve(settings: Settings, *, command: str = "cashew") -> int:
+    """Run an exchange until a signal comes; the exit code (0 stopped cleanly, 1 failed, 3 the log is damaged).
+
+    `command` is how the person who reads what is printed starts our command line.
+    """
+    if not __debug__:
+        print("cashew: the exchange does not run with python -O: its assertions stay on", file=sys.stderr)
+        return EXIT_FAILED
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    sockets: list[socket.socket] = []
+    try:
+        for port in (settings.port, settings.market_data_port):
+            sockets.append(_bind(settings.host, port))
+    except OSError as error:
+        print(f"cashew: cannot listen on {settings.host}:{port}: {error.strerror}", file=sys.stderr)
+        for bound in sockets:
+            bound.close()
+        return EXIT_FAILED
+    ports = [bound.getsockname()[1] for bound in sockets]
+    settings = settings.model_copy(update={"port": ports[0], "md_port": ports[1]})
+    try:
+        return uvloop.run(_serve(settings, sockets, command))
+    except (LogBusy, KeyFileError, JournalFailed, OSError) as error:
+        print(f"cashew: {error}", file=sys.stderr)
+        return EXIT_FAILED
+    except Rot as error:
+        print(f"cashew: the log is damaged: {error}", file=sys.stderr)
+        return EXIT_DAMAGED
+    finally:
+        for bound in sockets:
+            bound.close()
+
+
+async def _serve(settings: Settings, sockets: list[socket.socket], command: str) -> int:
+    settings.data.mkdir(parents=True, exist_ok=True)
+    keys = demo.ensure_keys(settings.data) if settings.demo else {}
+    if settings.sync == "off":
+        _log.warning("sync is off: what is acknowledged is not on disk; for benches only")
+    venue = Venue(settings, accounts=demo.ACCOUNTS if settings.demo else ())
+    url = f"http://{_reachable(settings.host)}:{settings.port}"
+
+    def tell() -> None:
+        symbols = [(one.symbol, one.terms) for one in venue.desk.directory.instruments if one is not None]
+        print(banner(url, settings, symbols, keys, command), flush=True)
+
+    return await venue.run(sockets, tell)
