@@ -91,12 +91,21 @@ def new_day(
 
     Needs an operator's key. The log gets a new folder, which begins by restating what carries over.
     """
-    for event in operate(url, key, "/operator/day", {"trading_day": trading_day, "why": why}):
-        put(event, f"trading day {event.get('trading_day', trading_day)} has begun", json_lines)
+    events = operate(url, key, "/operator/day", {"trading_day": trading_day, "why": why})
+    if json_lines:
+        for event in events:
+            put(event, "", True)
+    else:
+        print(f"trading day {trading_day} has begun")
 
 
 def act(action: str, symbol: str, why: str, url: str, key: KeyOption, json_lines: bool) -> None:
-    """Send one phase act and show each instrument that changed."""
+    """Send one phase act and show each instrument that changed, and how many orders that ended."""
     body = {"action": action, "symbol": symbol, "why": why}
+    expired = 0
     for event in operate(url, key, "/operator/session", body):
-        put(event, f"{event.get('symbol', symbol)} is now {event.get('phase', '?')}", json_lines)
+        expired += event.get("ev") == "order.expired"
+        if json_lines or event.get("ev") == "phase.changed":
+            put(event, f"{event.get('symbol', symbol)} is now {event.get('phase', '?')}", json_lines)
+    if expired and not json_lines:
+        print(f"{expired} day orders have expired")
