@@ -1,0 +1,186 @@
+"""How fast the matching core is, every gate on, an account per order out of 1,000, distinct client ids, all events.
+
+Three questions, each on the three workloads: how it compares with the readable matcher and with a plain order book on
+the same slices of the same stream; what a command costs in blocks of 1 to 4,096; what one call with one command takes.
+Books are kept between slices, rounds are interleaved, results are asserted: event for event with the reference,
+trade for trade with the plain book, and in number and volume with what the stream says.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any, Final
+
+import numpy as np
+
+from benchmarks.measure import percentile, progress, quiet, save, summary
+from benchmarks.peers import Core, PlainBook, Readable, Spent, find_pybook
+from benchmarks.workloads import WORKLOADS, Stream, generate
+from engine.schema import EVENT
+
+ROUNDS: Final = 9
+SLICE: Final = 40_000
+QUICK_SLICE: Final = 8_000
+QUICK_RESIDENT: Final = 50_000
+BLOCKS: Final = (1, 4, 16, 64, 512, 4096)
+WARM: Final = 4_096  # commands of each stream that no figure counts
+
+
+def rate(spent: Sequence[Spent], commands: int) -> dict[str, Any]:
+    """ns a command of rounds: CPU and wall."""
+    return {
+        "cpu_ns": summary([one.cpu / commands for one in spent]),
+        "wall_ns": summary([one.wall / commands for one in spent]),
+    }
+
+
+def ratio(slow: Sequence[Spent], fast: Sequence[Spent]) -> dict[str, float]:
+    """How many times faster the second is, round by round (CPU time)."""
+    return summary([a.cpu / b.cpu for a, b in zip(slow, fast, strict=True)])
+
+
+def compare(name: str, rounds: int, size: int, resident: int, pybook: Path | None) -> dict[str, Any]:
+    """Core against the reference (self-match prevention as by default), and core against the plain book (without)."""
+    count = WARM + rounds * size
+    gated, plain = generate(name, count, resident=resident), generate(name, count, resident=resident, smp=False)
+    progress(f"{name}: filling the books with {len(gated.prefill):,} orders")
+    core, readable, ungated = Core(gated), Readable(gated), Core(plain)
+    module = find_pybook(pybook)
+    book = PlainBook(plain, module) if module else None
+    engines = {"core": core, "reference": readable, "core_without_smp": ungated}
+    if book:
+        engines["pybook"] = book
+        ungated.kept = []
+    spent: dict[str, list[Spent]] = {engine: [] for engine in engines}
+    with quiet():
+        for engine in engines.values():
+            engine.run(0, WARM)
+        for number in range(rounds):
+            progress(f"{name}: round {number + 1} of {rounds} beside {', '.join(list(engines)[1:])}")
+            first = WARM + number * size
+            for key, engine in engines.items():
+                spent[key].append(engine.run(first, first + size))
+    assert core.digest is not None and core.digest.digest() == readable.digest.digest(), "core and reference differ"
+    found = {engine: rate(rounds_spent, size) for engine, rounds_spent in spent.items()}
+    found["times_reference"] = ratio(spent["reference"], spent["core"])
+    if book:
+        assert ungated.kept == book.kept, "core and plain book trade differently"
+        found["times_pybook"] = ratio(spent["pybook"], spent["core_without_smp"])
+    return {
+        **found,
+        "slice": size,
+        "rounds": rounds,
+        "stream_sha256": gated.checksum,
+        "events": core.events,
+        "events_sha256": core.digest.hexdigest(),
+    }
+
+
+def by_block(stream: Stream, rounds: int, size: int) -> dict[str, Any]:
+    """ns a command in blocks of 1 to 4,096, one slice of the stream after the other."""
+    core = Core(stream, digest=False)
+    spent: dict[int, list[Spent]] = {block: [] for block in BLOCKS}
+    at = WARM
+    with quiet():
+        core.run(0, WARM)
+        for _ in range(rounds):
+            for block in BLOCKS:
+                core.block = block
+                taken = size if block >= 64 else size // 4
+                result = core.run(at, at + taken)
+                spent[block].append(Spent(result.cpu * size // taken, result.wall * size // taken))
+                at += taken
+    return {str(block): rate(rounds_spent, size) for block, rounds_spent in spent.items()}
+
+
+def whole_stream(stream: Stream, rounds: int) -> dict[str, Any]:
+    """Commands a second in blocks of 512 over a whole stream on a fresh venue, and the result checked."""
+    spent: list[Spent] = []
+    for _ in range(rounds):
+        core = Core(stream, digest=False)
+        with quiet():
+            core.run(0, WARM)
+            spent.append(core.run(WARM, len(stream.commands)))
+    check = Core(stream)
+    check.kept = []
+    check.run(0, len(stream.commands))
+    assert check.digest is not None and check.events == core.events
+    assert (len(check.kept), sum(trade[3] for trade in check.kept)) == (stream.trades, stream.volume)
+    commands = len(stream.commands) - WARM
+    return {
+        **rate(spent, commands),
+        "commands_per_second": round(commands / (median(one.cpu for one in spent) / 1e9)),
+        "commands": len(stream.commands),
+        "trades": stream.trades,
+        "volume": stream.volume,
+        "stream_sha256": stream.checksum,
+        "events_sha256": check.digest.hexdigest(),
+    }
+
+
+def one_call(stream: Stream, calls: int) -> dict[str, Any]:
+    """What one `apply` of one command takes, wall clock around the call, in ns (the clock's own cost is in it)."""
+    from engine.apply import apply
+
+    core = Core(stream, digest=False)
+    core.run(0, WARM)
+    state, events = core.state, np.zeros(1024, EVENT)
+    rows = [stream.commands[place : place + 1] for place in range(WARM, WARM + calls)]
+    clock = time.perf_counter_ns
+    taken: list[int] = []
+    cpu_start = time.thread_time_ns()
+    with quiet():
+        for row in rows:
+            start = clock()
+            apply(state, row, b"", events)
+            while state.pending:
+                apply(state, row[1:], b"", events)
+            taken.append(clock() - start)
+    cpu = time.thread_time_ns() - cpu_start
+    bare = [-(clock() - clock()) for _ in range(10_000)]
+    return {
+        "p50_ns": percentile(taken, 0.5),
+        "p99_ns": percentile(taken, 0.99),
+        "p999_ns": percentile(taken, 0.999),
+        "max_ns": max(taken),
+        "cpu_ns": round(cpu / calls),
+        "clock_ns": median(bare),
+        "calls": calls,
+    }
+
+
+def run(*, quick: bool, pybook: Path | None = None) -> dict[str, Any]:
+    """All of it; the result is what benchmarks/results/kernel.json holds."""
+    rounds, size = (5, QUICK_SLICE) if quick else (ROUNDS, SLICE)
+    found: dict[str, Any] = {"quick": quick, "pybook": find_pybook(pybook) is not None, "workloads": {}}
+    for name, workload in WORKLOADS.items():
+        resident = min(workload.resident, QUICK_RESIDENT) if quick else workload.resident
+        progress(f"{name}: {workload.says}")
+        stream = generate(name, WARM + 5 * rounds * size, resident=resident)
+        found["workloads"][name] = {
+            "says": workload.says,
+            "resident": resident,
+            "throughput": whole_stream(stream, rounds),
+            "blocks": by_block(stream, rounds, size),
+            "one_call": one_call(stream, 20_000 if quick else 100_000),
+            "beside": compare(name, rounds, size, resident, pybook),
+        }
+    return found
+
+
+def main() -> None:
+    """The command line: `python -m benchmarks.bench_kernel [--quick] [--pybook FILE]`."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="smaller books and fewer rounds")
+    parser.add_argument("--pybook", type=Path, help="the plain order book to run beside")
+    options = parser.parse_args()
+    found = run(quick=options.quick, pybook=options.pybook)
+    print(save("kernel", found))
+
+
+if __name__ == "__main__":
+    main()
