@@ -16,6 +16,7 @@ from cashew.commands import history, keys, order, session
 from cashew.commands.common import CANNOT_CONNECT, FAILED, INTERRUPTED, USAGE, CommandFailed
 from cashew.commands.match import match
 from cashew.commands.md import instruments, md
+from cashew.commands.serve import serve
 from cashew.errors import CannotConnect, CashewError
 
 __all__ = ["app", "main"]
@@ -33,6 +34,7 @@ app = typer.Typer(
     help="The cashew exchange: run it, trade on it, watch it, prove it.",
     epilog=EPILOG,
 )
+app.command()(serve)
 app.command()(match)
 app.command()(history.verify)
 app.command()(history.replay)

@@ -15,6 +15,7 @@ from cashew.errors import CannotConnect, CashewError, NotDone, from_answer
 
 __all__ = [
     "CANNOT_CONNECT",
+    "DEFAULT_DATA",
     "DEFAULT_URL",
     "FAILED",
     "INTERRUPTED",
@@ -40,12 +41,16 @@ CANNOT_CONNECT = 4
 INTERRUPTED = 130
 
 RIGHT = frozenset({"order", "qty", "leaves", "cum", "price", "tick", "min price", "max price", "max lots", "lot"})
+DEFAULT_DATA = Path("venue")
 DEFAULT_URL = "http://127.0.0.1:8410"
 
 UrlOption = Annotated[str, typer.Option("--url", envvar="CASHEW_URL", help="Address of the exchange.")]
 KeyOption = Annotated[Path | None, typer.Option("--key", envvar="CASHEW_KEY", help="Your key file.", metavar="FILE")]
 DataOption = Annotated[
-    Path, typer.Option("--data", envvar="CASHEW_DATA", help="The venue's data folder.", metavar="DIR", file_okay=False)
+    Path,
+    typer.Option(
+        "--data", envvar="CASHEW_DATA", help="The venue's data folder (venue).", metavar="DIR", file_okay=False
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object per line, for scripts.")]
 

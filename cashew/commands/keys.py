@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cashew.commands.common import CommandFailed, DataOption, JsonOption, put, put_table
+from cashew.commands.common import DEFAULT_DATA, CommandFailed, DataOption, JsonOption, put, put_table
 
 __all__ = ["app"]
 
@@ -21,12 +21,12 @@ app = typer.Typer(
 @app.command(epilog="Example: cashew keys create M1 --account A1 --data venue --out alice.key")
 def create(
     member: Annotated[str, typer.Argument(help="The member whom the key belongs to.", metavar="MEMBER")],
-    data: DataOption,
     out: Annotated[Path | None, typer.Option("--out", help="Where to write it (MEMBER.key).", metavar="FILE")] = None,
     role: Annotated[str, typer.Option("--role", help="trader, operator or auditor.", metavar="ROLE")] = "trader",
     accounts: Annotated[
         list[str] | None, typer.Option("--account", help="An account it may trade for; repeat it for several.")
     ] = None,
+    data: DataOption = DEFAULT_DATA,
     json_lines: JsonOption = False,
 ) -> None:
     """Make a key and write its file.
@@ -52,7 +52,7 @@ def create(
 
 
 @app.command("list")
-def list_(data: DataOption, json_lines: JsonOption = False) -> None:
+def list_(data: DataOption = DEFAULT_DATA, json_lines: JsonOption = False) -> None:
     """List the keys; no secrets are shown."""
     from gateway.accounts import KeyFileError, list_keys
 
@@ -73,7 +73,7 @@ def list_(data: DataOption, json_lines: JsonOption = False) -> None:
 @app.command()
 def disable(
     number: Annotated[int, typer.Argument(help="The key's number, as in the list.", metavar="KEY")],
-    data: DataOption,
+    data: DataOption = DEFAULT_DATA,
     json_lines: JsonOption = False,
 ) -> None:
     """Disable a key for good."""
