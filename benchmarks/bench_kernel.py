@@ -18,7 +18,7 @@ from typing import Any, Final
 import numpy as np
 
 from benchmarks.measure import percentile, progress, quiet, save, summary
-from benchmarks.peers import Core, PlainBook, Readable, Spent, find_pybook
+from benchmarks.peers import Core, Engine, PlainBook, Readable, Spent, find_pybook
 from benchmarks.workloads import WORKLOADS, Stream, generate
 from engine.schema import EVENT
 
@@ -27,7 +27,7 @@ SLICE: Final = 40_000
 QUICK_SLICE: Final = 8_000
 QUICK_RESIDENT: Final = 50_000
 BLOCKS: Final = (1, 4, 16, 64, 512, 4096)
-WARM: Final = 4_096  # commands of each stream that no figure counts
+LEAD_IN: Final = 8_192  # commands before each slice that no figure counts
 
 
 def rate(spent: Sequence[Spent], commands: int) -> dict[str, Any]:
@@ -44,49 +44,53 @@ def ratio(slow: Sequence[Spent], fast: Sequence[Spent]) -> dict[str, float]:
 
 
 def compare(name: str, rounds: int, size: int, resident: int, pybook: Path | None) -> dict[str, Any]:
-    """Core against the reference (self-match prevention as by default), and core against the plain book (without)."""
-    count = WARM + rounds * size
+    """Core against the reference (self-match prevention as by default), and core against the plain book (without).
+
+    Each round gives every engine the same slice, after a lead-in that no figure counts.  A second core, which nobody
+    times, keeps the events for the comparison.
+    """
+    count = rounds * (LEAD_IN + size)
     gated, plain = generate(name, count, resident=resident), generate(name, count, resident=resident, smp=False)
     progress(f"{name}: filling the books with {len(gated.prefill):,} orders")
-    core, readable, ungated = Core(gated), Readable(gated), Core(plain)
     module = find_pybook(pybook)
-    book = PlainBook(plain, module) if module else None
-    engines = {"core": core, "reference": readable, "core_without_smp": ungated}
-    if book:
-        engines["pybook"] = book
-        ungated.kept = []
+    engines: dict[str, Engine] = {"core": Core(gated), "reference": Readable(gated), "core_without_smp": Core(plain)}
+    if module:
+        engines["pybook"] = PlainBook(plain, module)
     spent: dict[str, list[Spent]] = {engine: [] for engine in engines}
     with quiet():
-        for engine in engines.values():
-            engine.run(0, WARM)
         for number in range(rounds):
             progress(f"{name}: round {number + 1} of {rounds} beside {', '.join(list(engines)[1:])}")
-            first = WARM + number * size
+            first = number * (LEAD_IN + size)
             for key, engine in engines.items():
-                spent[key].append(engine.run(first, first + size))
-    assert core.digest is not None and core.digest.digest() == readable.digest.digest(), "core and reference differ"
+                engine.run(first, first + LEAD_IN)
+                spent[key].append(engine.run(first + LEAD_IN, first + LEAD_IN + size))
     found = {engine: rate(rounds_spent, size) for engine, rounds_spent in spent.items()}
+    told, readable = Core(gated, keep_digest=True), engines["reference"]
+    told.run(0, count)
+    assert isinstance(readable, Readable) and told.digest.digest() == readable.digest.digest(), "the matchers differ"
     found["times_reference"] = ratio(spent["reference"], spent["core"])
-    if book:
-        assert ungated.kept == book.kept, "core and plain book trade differently"
+    if module:
+        traded, book = Core(plain, keep_trades=True), engines["pybook"]
+        traded.run(0, count)
+        assert isinstance(book, PlainBook) and traded.kept == book.kept, "core and plain book trade differently"
         found["times_pybook"] = ratio(spent["pybook"], spent["core_without_smp"])
     return {
         **found,
         "slice": size,
         "rounds": rounds,
         "stream_sha256": gated.checksum,
-        "events": core.events,
-        "events_sha256": core.digest.hexdigest(),
+        "events": told.events,
+        "events_sha256": told.digest.hexdigest(),
     }
 
 
 def by_block(stream: Stream, rounds: int, size: int) -> dict[str, Any]:
     """ns a command in blocks of 1 to 4,096, one slice of the stream after the other."""
-    core = Core(stream, digest=False)
+    core = Core(stream)
     spent: dict[int, list[Spent]] = {block: [] for block in BLOCKS}
-    at = WARM
+    at = LEAD_IN
     with quiet():
-        core.run(0, WARM)
+        core.run(0, LEAD_IN)
         for _ in range(rounds):
             for block in BLOCKS:
                 core.block = block
@@ -101,16 +105,15 @@ def whole_stream(stream: Stream, rounds: int) -> dict[str, Any]:
     """Commands a second in blocks of 512 over a whole stream on a fresh venue, and the result checked."""
     spent: list[Spent] = []
     for _ in range(rounds):
-        core = Core(stream, digest=False)
+        core = Core(stream)
         with quiet():
-            core.run(0, WARM)
-            spent.append(core.run(WARM, len(stream.commands)))
-    check = Core(stream)
-    check.kept = []
+            core.run(0, LEAD_IN)
+            spent.append(core.run(LEAD_IN, len(stream.commands)))
+    check = Core(stream, keep_digest=True, keep_trades=True)
     check.run(0, len(stream.commands))
-    assert check.digest is not None and check.events == core.events
+    assert check.events == core.events
     assert (len(check.kept), sum(trade[3] for trade in check.kept)) == (stream.trades, stream.volume)
-    commands = len(stream.commands) - WARM
+    commands = len(stream.commands) - LEAD_IN
     return {
         **rate(spent, commands),
         "commands_per_second": round(commands / (median(one.cpu for one in spent) / 1e9)),
@@ -126,21 +129,21 @@ def one_call(stream: Stream, calls: int) -> dict[str, Any]:
     """What one `apply` of one command takes, wall clock around the call, in ns (the clock's own cost is in it)."""
     from engine.apply import apply
 
-    core = Core(stream, digest=False)
-    core.run(0, WARM)
+    core = Core(stream)
+    core.run(0, LEAD_IN)
     state, events = core.state, np.zeros(1024, EVENT)
-    rows = [stream.commands[place : place + 1] for place in range(WARM, WARM + calls)]
+    rows = [stream.commands[place : place + 1] for place in range(LEAD_IN, LEAD_IN + calls)]
     clock = time.perf_counter_ns
     taken: list[int] = []
-    cpu_start = time.thread_time_ns()
     with quiet():
+        cpu_start = time.thread_time_ns()
         for row in rows:
             start = clock()
             apply(state, row, b"", events)
             while state.pending:
                 apply(state, row[1:], b"", events)
             taken.append(clock() - start)
-    cpu = time.thread_time_ns() - cpu_start
+        cpu = time.thread_time_ns() - cpu_start
     bare = [-(clock() - clock()) for _ in range(10_000)]
     return {
         "p50_ns": percentile(taken, 0.5),
@@ -160,7 +163,7 @@ def run(*, quick: bool, pybook: Path | None = None) -> dict[str, Any]:
     for name, workload in WORKLOADS.items():
         resident = min(workload.resident, QUICK_RESIDENT) if quick else workload.resident
         progress(f"{name}: {workload.says}")
-        stream = generate(name, WARM + 5 * rounds * size, resident=resident)
+        stream = generate(name, LEAD_IN + 5 * rounds * size, resident=resident)
         found["workloads"][name] = {
             "says": workload.says,
             "resident": resident,

@@ -104,11 +104,7 @@ def save(name: str, result: dict[str, Any], folder: Path = RESULTS) -> Path:
     """Write a bench's result, with the machine it ran on, as JSON."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.json"
-    stamped = {
-        "bench": name,
-        "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "machine": machine(),
-        **result,
-    }
+    made = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    stamped = {"bench": name, "made": made, "machine": machine(), **result}
     path.write_text(json.dumps(stamped, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     return path

@@ -11,7 +11,7 @@ import os
 import time
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
 
@@ -41,17 +41,24 @@ def trades_of(events: Rows) -> Trades:
     return list(zip(*columns, strict=True))
 
 
+class Engine(Protocol):
+    """Whatever carries out a stream."""
+
+    def run(self, first: int, last: int) -> Spent: ...
+
+
 class Core:
     """The compiled core through `engine.apply.apply`, all events written into a buffer that is used again."""
 
     name = "core"
 
-    def __init__(self, stream: Stream, *, block: int = BLOCK_ROWS, digest: bool = True) -> None:
+    def __init__(self, stream: Stream, *, keep_digest: bool = False, keep_trades: bool = False) -> None:
         from engine import apply
 
-        self.stream, self.block = stream, block
-        self.digest = hashlib.sha256() if digest else None
-        self.kept: Trades | None = None  # set to a list to keep the trades
+        self.stream, self.block = stream, BLOCK_ROWS
+        self.keep_digest, self.keep_trades = keep_digest, keep_trades
+        self.digest = hashlib.sha256()
+        self.kept: Trades = []
         self.events = 0
         self._apply = apply.apply
         self.state = apply.new_state(stream.limits)
@@ -61,7 +68,7 @@ class Core:
             apply.run_block(self.state, stream.prefill[first : first + 4096])
 
     def run(self, first: int, last: int) -> Spent:
-        """Carry out commands first:last in blocks; the digest of their events is taken outside the clock."""
+        """Carry out commands first:last in blocks; what is kept of their events is taken outside the clock."""
         cpu = wall = 0
         commands = self.stream.commands
         for start in range(first, last, self.block):
@@ -73,9 +80,9 @@ class Core:
                 wall += time.perf_counter_ns() - wall_start
                 rows = rows[consumed:]
                 self.events += written
-                if self.digest is not None:
-                    self.digest.update(memoryview(self.buffer[:written]).cast("B"))
-                if self.kept is not None:
+                if self.keep_digest:
+                    self.digest.update(self.buffer[:written].tobytes())
+                if self.keep_trades:
                     self.kept += trades_of(self.buffer[:written])
         return Spent(cpu, wall)
 
@@ -104,12 +111,12 @@ class Readable:
             events = self.matcher.run_block(rows)
             cpu += time.thread_time_ns() - cpu_start
             wall += time.perf_counter_ns() - wall_start
-            self.digest.update(memoryview(events).cast("B"))
+            self.digest.update(events.tobytes())
         return Spent(cpu, wall)
 
 
 def find_pybook(path: Path | None = None) -> ModuleType | None:
-    """Load the plain order book from `path`, the variable CASHEW_PYBOOK or beside the checkout; None if it is absent."""
+    """Load the plain order book from `path`, the variable CASHEW_PYBOOK or beside the checkout; None if absent."""
     place = path or Path(os.environ.get(PYBOOK_VARIABLE, "") or PYBOOK_BESIDE)
     if not place.is_file():
         return None
@@ -121,7 +128,7 @@ def find_pybook(path: Path | None = None) -> ModuleType | None:
 
 
 class PlainBook:
-    """A plain order book in interpreted Python on sorted dictionaries: no accounts, no gates, no self-match prevention."""
+    """A plain order book in interpreted Python on sorted dictionaries: no accounts, no gates, no self-match rule."""
 
     name = "pybook"
 

@@ -79,7 +79,7 @@ def blocks(venue: Venue) -> Iterator[tuple[Rows, bytes, bool]]:
 
 
 def speed(venue: Venue, make: Callable[[], Matcher], rounds: int) -> float:
-    """Commands per second in blocks of 512, acts outside the clock: the median of `rounds`, each with the same events."""
+    """Commands a second in blocks of 512, acts outside the clock: the median of `rounds`, each with the same events."""
     rates = []
     for _ in range(rounds):
         matcher, digest, spent = make(), hashlib.sha256(), 0

@@ -96,7 +96,7 @@ class Stream:
         """sha256 over all rows and the payload."""
         digest = hashlib.sha256(self.payload)
         for rows in (self.setup, self.prefill, self.commands):
-            digest.update(memoryview(rows).cast("B") if rows.size else b"")
+            digest.update(rows.tobytes())
         return digest.hexdigest()
 
     def tuples(self, first: int, last: int) -> list[tuple[int, ...]]:
@@ -205,7 +205,7 @@ def _draw(state: Any, below: int) -> int:
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     z = z ^ (z >> np.uint64(31))
-    return np.int64(z >> np.uint64(33)) % below
+    return np.int64(z >> np.uint64(33)) % below  # type: ignore[return-value]
 
 
 # Columns of the orders that the generator remembers: links of the queue and of the list of live orders.
@@ -337,7 +337,7 @@ def _generate(mode: int, seed: int, prefill: int, middle: int, low: int, high: i
         op = PLACE if k < prefill or tops[2] + tops[3] == 0 else _choose(mode, state, tops, prefill)
         if mode == NARROW:
             centre += _draw(state, 101) - 50 - (centre - 1_000 * middle) // 2_000
-        if op == CANCEL or op == AMEND:
+        if op in (CANCEL, AMEND):
             pool = side if tops[2 + side] > 0 else 1 - side
             i = live[pool, _draw(state, tops[2 + pool])]
             if mode == NARROW and op == CANCEL and (tops[2] + tops[3] < prefill or _draw(state, 100) < 15):
