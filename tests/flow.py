@@ -1,7 +1,7 @@
 """Seeded order flow for the property tests: COMMAND rows that reach every rule, made fast enough for millions.
 
-A `Flow` looks at its own random state, at the commands it made and at the events it is shown; never into a matcher. Each
-seed first draws its `Mix` (swarm testing): which features are on, how often, which instruments, accounts and limits the
+A `Flow` looks at its own random state, at the commands it made and at the events it is shown; never into a matcher.
+Each seed first draws its `Mix` (swarm testing): which features are on, how often, which instruments, accounts and limits the
 venue has. The domains are tiny, so that prices, client ids, owners and sessions collide all the time. Rows are made in
 chunks by array operations; acts and damaged rows, being rare, one by one.
 """
@@ -70,6 +70,22 @@ DAMAGE: Final[dict[str, tuple[Any, ...]]] = {
     "account": (0, -1, 99, 2**31 - 1, -(2**31), 1, 2),
     "client_session": (0, -1, 1, 2**31 - 1, -(2**31)),
 }
+# fmt: off
+# Values that no term of an act may have, or that only some may, or that merely look odd.
+ODD_VALUES: Final[tuple[Any, ...]] = (
+    None, True, False, -1, 0, 1, 1.0, 1.5, [], {}, 10**30, 10**9, 10**9 + 1, 2**20, 2**20 + 1, 2**62, 2**62 + 1, 2**63,
+    "", " ", "ALL", "é", "\0", "a\n", "A" * 32, "A" * 33, "A" * 200, "A" * 201, "\U0001f95c" * 200, "a/b", "a b", "1",
+    "0.00x", "-1", "0", "0.0", "-0", "00.5", ".5", "5.", "1e3", "+1", " 1", "\uff11", "1_0", "--1", "-", ".", "0.005",
+    "0.0000000000000000001", "0.00000000000000000001", "9" * 20, "9" * 33, "3.0050", "3." + "0" * 31, "halted", "CLOSED",
+    "closed", "2026-11-24", "2026-02-30", "2026-1-1", "0000-01-01", "9999-12-31", "20261124",
+)
+# How the text of an act may end instead of with its brace.
+ODD_ENDS: Final = (
+    b',"why":"\\ud800"}', b',"why":"\\ud83e\\udd5c"}', b',"why":NaN}', b',"why":Infinity}', b',"why":1e3}', b"}}", b"} ",
+    b',"why":null}', b',"by":1}', b',"by":"\\u00e9"}', b',"by":"\xed\xa0\x80"}', b',"symbol":"S1"}', b',"\\u0062y":"x"}',
+    b",}", b"}\n", b"}\0", b',"why":' + b"[" * 5000, b',"by":' + b"9" * 5000 + b"}", b',"why":"\t"}', b',"why":"\\t"}',
+)
+# fmt: on
 DAMAGED_FIELDS: Final = tuple(DAMAGE)
 
 
@@ -148,7 +164,8 @@ class Flow:
         mix = self.mix
         acts: list[Act] = []
         if mix.day:
-            acts.append((CommandKind.DAY_OPEN, encode({"trading_day": "2026-11-23", "next_trade_id": 77})))
+            day = {"trading_day": "2026-11-23", "next_trade_id": 77}
+            acts.append((CommandKind.DAY_OPEN, self._spoiled(day) if self.rng.random() < 0.2 else encode(day)))
         for terms in mix.instruments:
             acts.append((CommandKind.INSTRUMENT_DEFINE, encode(terms.payload)))
         for account, member, owner in mix.accounts:
@@ -387,9 +404,9 @@ class Flow:
         if draw < mix.p_define:
             return self._definition(seq)
         if draw < mix.p_define + 0.03:
-            return CommandKind.DAY_START, b"{}"
+            return CommandKind.DAY_START, self._spoiled({})
         if draw < mix.p_define + 0.06:
-            return CommandKind.DAY_OPEN, encode({"trading_day": "2026-11-24", "next_trade_id": 1})
+            return CommandKind.DAY_OPEN, self._spoiled({"trading_day": "2026-11-24", "next_trade_id": 1})
         symbols = [terms.payload["symbol"] for terms in self.terms]
         symbol = "ALL" if rng.random() < 0.25 else symbols[rng.integers(len(symbols))]
         phase = Phase(1 + int(np.searchsorted(mix.phase_steps, rng.random(), side="right")))
@@ -397,7 +414,7 @@ class Flow:
         if phase != Phase.CONTINUOUS:
             self._reopen.append((seq + 1 + int(rng.geometric(1 / mix.away)), symbol))
         if rng.random() < 0.2:
-            act["why"] = "Điều 12 \"tạm ngừng\""
+            act["why"] = 'Điều 12 "tạm ngừng"'
         if rng.random() < 0.1:
             act["by"] = "op-1"
         return CommandKind.PHASE_SET, self._spoiled(act)
@@ -420,16 +437,15 @@ class Flow:
         if rng.random() >= self.mix.p_bad_terms:
             return encode(act)
         act = dict(act)
-        names = sorted(act)
+        names = sorted(act) or ["none"]
         name = names[rng.integers(len(names))]
-        way = int(rng.integers(0, 8))
+        way = (0, 1, 2, 2, 2, 3, 4, 5, 6, 6)[rng.integers(10)]
         if way == 0:
-            del act[name]
+            act.pop(name, None)
         elif way == 1:
             act["colour"] = "green"
         elif way == 2:
-            wrong: tuple[Any, ...] = (None, True, -1, 0, "", " ", 1.5, [], {}, 10**30, "0.00x", "ALL", "-1", "é", "A" * 201)
-            act[name] = wrong[rng.integers(len(wrong))]
+            act[name] = ODD_VALUES[rng.integers(len(ODD_VALUES))]
         elif way == 3:
             whole = (b"", b"[]", b"null", b"{", b"\xff\xfe", b'"a"', b"{}", b"1", encode(act)[:-1], encode(act) + b"}")
             return whole[rng.integers(len(whole))]
@@ -440,12 +456,7 @@ class Flow:
             return json.dumps(act, indent=int(rng.integers(0, 3))).encode()
         elif way == 6:
             text = encode(act)
-            odd = (b',"why":"\\ud800"}', b',"why":NaN}', b',"by":1}', b',"by":"\\u00e9"}', b',"symbol":"S1"}', b',}', b',"why":1e3}')
-            return text[:-1] + odd[rng.integers(len(odd))]
-        else:
-            act[name] = ["halted", 7, "3.005", "CLOSED", "closed", "W1", "0.005", "99999999999999", 10**9][
-                rng.integers(9)
-            ]
+            return text[:-1] + ODD_ENDS[rng.integers(len(ODD_ENDS))]
         return encode(act)
 
     def _damage(self, rows: Rows, rate: float) -> None:

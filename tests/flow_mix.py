@@ -1,4 +1,4 @@
-"""What one seed of the order flow is made of: instruments, accounts, limits and the rates of everything that can happen."""
+"""What one seed of the order flow is made of: instruments, accounts, limits, and the rates of all that can happen."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Terms:
 
 @dataclass(frozen=True)
 class Mix:
-    """The drawn features of one seed; a rate is a probability per row, steps are cumulative probabilities of a choice."""
+    """The drawn features of one seed; a rate is a probability per row, steps are those of a choice, cumulated."""
 
     instruments: tuple[Terms, ...]
     accounts: tuple[tuple[str, str, str], ...]

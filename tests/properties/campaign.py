@@ -1,4 +1,4 @@
-"""One seed of the differential test: a flow, cut into blocks of random size, through a pair, with a look now and then."""
+"""One seed of the differential test: a flow, cut into blocks of random size, through a pair, with regular looks."""
 
 from __future__ import annotations
 

@@ -173,7 +173,7 @@ class Ledger:
         assert event["old_price"] == order.price, "old_price is the price before the amend"
         assert event["cum_qty"] == order.cum and event["qty"] == event["cum_qty"] + event["leaves_qty"] > order.cum
         kept = event["price"] == order.price and event["qty"] <= order.order_qty
-        assert bool(event["flags"] & PRIORITY_KEPT) == kept, "less at the same price keeps its place, all else loses it (R31)"
+        assert bool(event["flags"] & PRIORITY_KEPT) == kept, "less at the same price keeps its place (R31)"
         order.decremented = order.off = 0
         order.placed, order.leaves, order.price = event["qty"], event["leaves_qty"], event["price"]
         if not kept:
@@ -189,7 +189,7 @@ class Ledger:
         if order is not self._incoming:
             self._leave(order, order.price)
         if decremented:
-            assert order.leaves == 0 and event["delta_qty"] == decremented, "a decremented order ends with what was decremented"
+            assert order.leaves == 0 and event["delta_qty"] == decremented, "it ends with what was decremented"
         else:
             assert event["delta_qty"] == order.leaves, "delta_qty is what was open"
             order.off, order.leaves = order.leaves, 0

@@ -238,7 +238,7 @@ def play(script: Script, make: Callable[[Limits], Pair] = Pair) -> str:
 def shrink(script: Script, replay: Play = play, seconds: float = 60) -> Script:
     """Drop commands as long as any difference remains (delta debugging), for at most so many seconds."""
     deadline = time.monotonic() + seconds
-    singles = [Block(block.rows[i : i + 1], block.payload, block.buffer) for block in script.blocks for i in range(len(block.rows))]
+    singles = [block._replace(rows=block.rows[i : i + 1]) for block in script.blocks for i in range(len(block.rows))]
     whole = Script(script.limits, singles)
     if not replay(whole):
         # The cuts matter: drop whole blocks only.

@@ -1,8 +1,8 @@
 """The compiled core equals the reference: event for event, byte for byte, on seeded generated commands.
 
 Blocks of 1 to 512 rows, half of them through event buffers so small that long commands are carried on (R36); every
-1,000 commands both pictures of the world are compared and the core's invariants checked. A difference is shrunk, kept as
-a file of tests/corpus and printed field by field (`tests/properties/pair.py`).
+1,000 commands both pictures of the world are compared and the core's invariants checked. A difference is shrunk, kept
+as a file of tests/corpus and printed field by field (`tests/properties/pair.py`).
 """
 
 from __future__ import annotations
@@ -110,7 +110,10 @@ def test_two_million_generated_commands_show_no_difference(seed: int, capsys: py
     events = sum(count for (field, _), count in counts.items() if field == "kind")
     with capsys.disabled():
         done = (seed - 99_999) * NIGHTLY_COMMANDS
-        print(f"\n  {done:,} commands, seed {seed}: {events:,} events equal, {time.perf_counter() - started:.1f} s", end="")
+        print(
+            f"\n  {done:,} commands, seed {seed}: {events:,} events equal, {time.perf_counter() - started:.1f} s",
+            end="",
+        )
 
 
 # --- the tests of the tests -----------------------------------------------------------------------

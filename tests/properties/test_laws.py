@@ -15,12 +15,12 @@ import pytest
 from engine.schema import (
     ACT_FIRST,
     COMMAND,
+    PHASE_PERMITS,
     TRADE,
     CommandKind,
     EventKind,
     Limits,
     Phase,
-    PHASE_PERMITS,
     Reason,
 )
 from tests.flow import Flow, act_rows, encode
