@@ -18,7 +18,6 @@ import numpy.typing as npt
 from engine.reference_acts import AccountTerms, InstrumentTerms, Payload, PhaseChange, Refused, TradingDay, read_payload
 from engine.reference_book import Account, Command, Instrument, Order, SelfMatchId
 from engine.reference_gates import Gates
-from engine.reference_world import id_key
 from engine.schema import (
     ACT_FIRST,
     HAS_PRICE,
@@ -152,7 +151,7 @@ class Reference(Gates):
             self_match=self_match,
         )
         self.live[order_id] = account.live[order_id] = order
-        self.day_ids[(account.number, *id_key(order.cl_ord_id))] = order
+        self._consume_id(order)
         return order
 
     def _protection_limit(self, order: Order) -> int | None:
@@ -249,7 +248,7 @@ class Reference(Gates):
         order.price, order.order_qty, order.leaves_qty = price, order_qty, order_qty - order.cum_qty
         if command.new_cl_ord_id:
             order.cl_ord_id = command.new_cl_ord_id  # R32
-            self.day_ids[(order.account, *id_key(order.cl_ord_id))] = order
+            self._consume_id(order)
         flags = PRIORITY_KEPT if keeps_place else 0
         self._order_event(EventKind.ORDER_AMENDED, order, flags=flags, cl_ord_id=order.cl_ord_id, **before)
         if keeps_place:

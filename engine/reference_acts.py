@@ -16,6 +16,7 @@ from typing import Final, NoReturn
 from engine.schema import (
     DEFAULT_PROTECTION_TICKS,
     DEFAULT_WINDOW_TICKS,
+    MAX_CONTRACT_SIZE,
     MAX_FAR_LEVELS,
     MAX_ORDER_QTY,
     MAX_PRICE_TICKS,
@@ -91,7 +92,7 @@ class InstrumentTerms:
         symbol = _name(payload, "symbol")
         _name(payload, "ccy")
         _name(payload, "unit")
-        _integer(payload, "contract_size", 1)
+        _integer(payload, "contract_size", 1, MAX_CONTRACT_SIZE)
         _text(payload, "name")
         if symbol == SYMBOL_ALL:
             _refuse()
@@ -236,11 +237,11 @@ def _text(payload: Mapping[str, object], key: str) -> None:
 
 
 def _integer(
-    payload: Mapping[str, object], key: str, low: int, high: int | None = None, default: int | None = None
+    payload: Mapping[str, object], key: str, low: int, high: int, default: int | None = None
 ) -> int:
     value = payload.get(key, default)
     # JSON's true and false are integers to Python, but not to the rules.
-    if not isinstance(value, int) or isinstance(value, bool) or value < low or (high is not None and value > high):
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
         _refuse()
     return value
 

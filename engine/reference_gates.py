@@ -10,7 +10,7 @@ import re
 from typing import Final
 
 from engine.reference_book import Command, Instrument
-from engine.reference_world import World, id_key
+from engine.reference_world import World
 from engine.schema import (
     CL_ORD_ID_PATTERN,
     HAS_PRICE,
@@ -177,8 +177,10 @@ class Gates(World):
             if order is None:
                 return Code.UNKNOWN_ORDER
             return Code.OK if order.account == command.account else Code.NOT_OWNER
-        key = (command.target_lo, command.target_hi) if command.target_hi else id_key(command.cl_ord_id)
-        order = self.day_ids.get((command.account, *key))
+        if command.target_hi:
+            order = self._owner_of_key(command.account, command.target_lo, command.target_hi)
+        else:
+            order = self._owner_of_id(command.account, command.cl_ord_id)
         if order is None:
             return Code.UNKNOWN_ORDER
         if order.ended is not None:

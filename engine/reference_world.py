@@ -7,7 +7,6 @@ compared with the compiled core's (`dump`, `book`).  Decides nothing.
 from __future__ import annotations
 
 from dataclasses import asdict
-from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -32,10 +31,7 @@ from engine.schema import (
     word,
 )
 
-__all__ = ["World", "id_key"]
-
-id_key = lru_cache(maxsize=1 << 16)(cl_ord_id_key)
-"""`cl_ord_id_key`, remembered: folding an id in Python costs more than all the rest of a command."""
+__all__ = ["World"]
 
 _DEFAULT_LIMITS: Final = Limits()
 _BLANK: Final[tuple[Any, ...]] = tuple(np.zeros((), EVENT).item())
@@ -55,8 +51,11 @@ class World:
         self.accounts: list[Account] = []
         self.account_names: set[str] = set()
         self.live: dict[int, Order] = {}
-        # R6: who consumed which client id today, by account and key; ended orders stay, so that a repeat is answered.
-        self.day_ids: dict[tuple[int, int, int], Order] = {}
+        # R6: who consumed which client id today, by account; ended orders stay, so that a repeat is answered.
+        self.day_ids: dict[tuple[int, bytes], Order] = {}
+        # R7: the same by key, brought up to date when somebody names an order so (folding an id in Python is slow).
+        self._keys: dict[tuple[int, int, int], Order] = {}
+        self._unkeyed: list[tuple[int, bytes, Order]] = []
         self._commands = 0  # how many have come (R44)
         self._restating = False  # R44: between day.open and day.start
         self._restored = 0
@@ -86,7 +85,19 @@ class World:
 
     def _owner_of_id(self, account: int, cl_ord_id: bytes) -> Order | None:
         """R6: the order that consumed a client id today."""
-        return self.day_ids.get((account, *id_key(cl_ord_id)))
+        return self.day_ids.get((account, cl_ord_id))
+
+    def _consume_id(self, order: Order) -> None:
+        """R6: the id that an order bears belongs to it for the rest of the day."""
+        self.day_ids[(order.account, order.cl_ord_id)] = order
+        self._unkeyed.append((order.account, order.cl_ord_id, order))
+
+    def _owner_of_key(self, account: int, low: int, high: int) -> Order | None:
+        """R7: the order whose client id of today has this key; of several ids with one key, the first (R6)."""
+        for holder, cl_ord_id, order in self._unkeyed:
+            self._keys.setdefault((holder, *cl_ord_id_key(cl_ord_id)), order)
+        self._unkeyed.clear()
+        return self._keys.get((account, low, high))
 
     def _found(self) -> Order:
         assert self._subject is not None, "the gates found the order"

@@ -229,6 +229,7 @@ CL_ORD_ID_PATTERN: Final = r"[A-Za-z0-9._:-]{1,32}"
 NAME_PATTERN: Final = r"[A-Za-z0-9._:/-]{1,32}"  # symbols, accounts, members, owners
 
 MAX_ORDER_QTY: Final = 1_000_000_000
+MAX_CONTRACT_SIZE: Final = 1_000_000_000
 MAX_PRICE_TICKS: Final = 2_000_000_000  # times MAX_ORDER_QTY stays below 2**63
 MAX_WINDOW_TICKS: Final = 1 << 20
 DEFAULT_WINDOW_TICKS: Final = 4096

@@ -13,7 +13,7 @@ from engine.core.layout import (
     PROTECTION, WINDOW, WINDOW_LO, WORDS2,
 )  # fmt: skip
 from engine.schema import (
-    DEFAULT_PROTECTION_TICKS, DEFAULT_WINDOW_TICKS, MAX_FAR_LEVELS, MAX_ORDER_QTY, MAX_PRICE_TICKS, MAX_WINDOW_TICKS,
+    DEFAULT_PROTECTION_TICKS, DEFAULT_WINDOW_TICKS, MAX_CONTRACT_SIZE, MAX_FAR_LEVELS, MAX_ORDER_QTY, MAX_PRICE_TICKS, MAX_WINDOW_TICKS,
     SYMBOL_ALL, Code, EventKind, Phase, Tick,
 )  # fmt: skip
 
@@ -72,7 +72,7 @@ def define_instrument(state: State, terms: dict[str, Any]) -> list[Fact]:
     name(terms, "ccy")
     name(terms, "unit")
     text(terms, "name")
-    integer(terms, "contract_size", 1, MAX_ORDER_QTY)
+    integer(terms, "contract_size", 1, MAX_CONTRACT_SIZE)
     max_qty = integer(terms, "max_order_qty", 1, MAX_ORDER_QTY)
     protection = integer(terms, "protection_ticks", 0, MAX_ORDER_QTY, DEFAULT_PROTECTION_TICKS)
     if symbol == SYMBOL_ALL:
