@@ -64,6 +64,15 @@ class Disk:
         """Return when all that was written to the file is on disk."""
         os.fdatasync(fd)
 
+    def sync_new(self, fd: int) -> None:
+        """The same for a file whose length or existence is new."""
+        os.fsync(fd)
+
+    def rename(self, old: Path, new: Path) -> None:
+        """Give a file or folder its name, on disk."""
+        os.rename(old, new)
+        sync_folder(new.parent)
+
 
 class Lock:
     """The right to write the log in a folder, held until `release` or the end of the process.
@@ -162,10 +171,10 @@ class Journal:
         self._head = tail.head
         self._generation = tail.generation
         self._written = self._durable = _Mark(tail.last_seq, tail.offset, tail.digest)
-        self._marked_seq = tail.last_seq
+        self.marked_seq = tail.last_seq
         self._segment_bytes = segment_bytes
         self._sync = sync
-        self._on_durable = on_durable or _ignore
+        self.on_durable = on_durable or _ignore
         self._disk = disk
         self._failure: BaseException | None = None
         self._closed = False
@@ -217,7 +226,7 @@ class Journal:
         """Go on behind `tail`, in a segment whose rest is zero. The new epoch is on disk when this returns."""
         disk = disk or Disk()
         fd = os.open(folder / segment_name(tail.head.number), os.O_RDWR | os.O_CLOEXEC)
-        os.fsync(fd)  # what recovery read may have been in memory only
+        disk.sync_new(fd)  # what recovery read may have been in memory only
         journal = cls(
             folder, fd, tail, epoch=epoch, segment_bytes=segment_bytes, sync=sync, on_durable=on_durable, disk=disk
         )
@@ -256,7 +265,7 @@ class Journal:
         end = written.end + length
         try:
             with self._slots:
-                if self._durable.seq > self._marked_seq:
+                if self._durable.seq > self.marked_seq:
                     self._mark(SlotState.OPEN)
             self._write(buffers, written.end, length)
         except OSError as error:
@@ -267,7 +276,7 @@ class Journal:
             self._tickets.put(mark)
         else:
             self.durable_seq = mark.seq
-            self._on_durable(mark.seq)
+            self.on_durable(mark.seq)
         if self._spare is None and end > self._head.segment_bytes // 2:
             self._spare = threading.Thread(target=self._prepare, name="journal-spare", daemon=True)
             self._spare.start()
@@ -319,7 +328,7 @@ class Journal:
         if self._failure is None:
             self._failure = error
             with contextlib.suppress(Exception):
-                self._on_durable(self.durable_seq)
+                self.on_durable(self.durable_seq)
 
     def _write(self, buffers: Sequence[Any], offset: int, length: int) -> None:
         written = self._disk.write(self._fd, buffers, offset)
@@ -332,7 +341,7 @@ class Journal:
         slot = Slot(self._generation, self.epoch, *self._durable[:2], state, self._durable.digest)
         packed = slot.pack()
         self._write([packed], slot.offset, len(packed))
-        self._marked_seq = slot.durable_seq
+        self.marked_seq = slot.durable_seq
 
     def _mark_both(self, state: SlotState) -> None:
         """Write both slots, each synced before the other is touched: one is whole at any instant."""
@@ -349,7 +358,7 @@ class Journal:
         waiting: list[threading.Event] = []
         while True:
             try:
-                ticket = self._tickets.get(timeout=IDLE_SECONDS if self._durable.seq > self._marked_seq else None)
+                ticket = self._tickets.get(timeout=IDLE_SECONDS if self._durable.seq > self.marked_seq else None)
             except queue.Empty:
                 self._mark_idle()
                 continue
@@ -382,14 +391,14 @@ class Journal:
         self._durable = newest
         self.durable_seq = newest.seq
         try:
-            self._on_durable(newest.seq)
+            self.on_durable(newest.seq)
         except Exception as error:
             self._fail(error)  # nobody would hear of what is durable any more
 
     def _mark_idle(self) -> None:
         try:
             with self._slots:
-                if self._failure is not None or self._durable.seq <= self._marked_seq:
+                if self._failure is not None or self._durable.seq <= self.marked_seq:
                     return
                 self._mark(SlotState.OPEN)
             self._disk.sync(self._fd)
@@ -469,9 +478,8 @@ def _make_segment(folder: Path, head: SegmentHead, disk: Disk) -> int:
             page[offset : offset + len(part)] = part
         if disk.write(fd, [page], 0) != len(page):
             raise OSError("short write of a segment's first page")
-        os.fsync(fd)
-        os.rename(spare, folder / segment_name(head.number))
-        sync_folder(folder)
+        disk.sync_new(fd)
+        disk.rename(spare, folder / segment_name(head.number))
     except OSError:
         os.close(fd)
         raise

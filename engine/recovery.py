@@ -96,7 +96,7 @@ class Log:
     """The log of a venue, open for writing: its matcher, and the journal of its present day. Made by `open`."""
 
     def __init__(self, root: Path, lock: Lock, settings: _Settings) -> None:
-        self._root = root
+        self.root = root
         self._lock = lock
         self._settings = settings
         self.matcher: Matcher
@@ -132,7 +132,7 @@ class Log:
         root.mkdir(parents=True, exist_ok=True)
         (root / "days").mkdir(exist_ok=True)
         sync_folder(root)
-        settings = _Settings(make_matcher, limits or Limits(), on_block, on_durable, sync, segment_bytes, disk)
+        settings = _Settings(make_matcher, limits or Limits(), on_block, on_durable, sync, segment_bytes, disk or Disk())
         log = cls(root, Lock(root), settings)
         try:
             wanted = trading_day or day.trading_day_of(now_ns)
@@ -201,7 +201,7 @@ class Log:
         self._lock.release()
 
     def _remove_unfinished(self) -> list[str]:
-        unfinished = sorted((self._root / "days").glob("*.new"))
+        unfinished = sorted((self.root / "days").glob("*.new"))
         for folder in unfinished:
             shutil.rmtree(folder)
         return [folder.name for folder in unfinished]
@@ -233,9 +233,9 @@ class Log:
         tail = scan.tail
         assert tail is not None, "a scanned log has an end"
         done.torn, done.unreadable_slots = scan.torn, scan.unreadable
-        _seal(scan)
+        _seal(scan, self._settings.disk)
         if scan.torn is not None:
-            _cut(Path(scan.torn.file), scan.torn.offset, tail)
+            _cut(Path(scan.torn.file), scan.torn.offset, tail.head.segment_bytes, self._settings.disk)
         settings = self._settings
         self.matcher, self.recovery = matcher, done
         self.journal = Journal.resume(
@@ -266,7 +266,7 @@ class Log:
     ) -> list[CompletedBlock]:
         """Write a new day's folder under another name, end the day before, then give it its own name."""
         settings = self._settings
-        folder = self._root / "days" / trading_day
+        folder = self.root / "days" / trading_day
         unfinished = folder.with_name(f"{trading_day}.new")
         time_ns = max(now_ns, self.time_ns)
         journal: Journal | None = None
@@ -276,7 +276,7 @@ class Log:
             journal = Journal.create(
                 unfinished, trading_day=day_number(trading_day), first_seq=first_seq, previous=previous,
                 epoch=self.recovery.epoch, limits=settings.limits, segment_bytes=settings.segment_bytes,
-                sync=settings.sync, on_durable=settings.on_durable, disk=settings.disk,
+                sync=settings.sync, disk=settings.disk,
             )  # fmt: skip
             for seq, rows, payload in day.restatement(
                 world, trading_day, first_seq=first_seq, time_ns=time_ns, instruments=instruments, accounts=accounts
@@ -291,9 +291,10 @@ class Log:
             journal.wait()
             if ending is not None:
                 ending.close()
-            os.rename(unfinished, folder)
-            sync_folder(folder.parent)
+            settings.disk.rename(unfinished, folder)
             journal.folder = folder
+            if settings.on_durable is not None:
+                journal.on_durable = settings.on_durable  # not before: until it has its name the day does not count
         except BaseException:
             if journal is not None:
                 journal.abandon()
@@ -311,7 +312,7 @@ class _Settings:
     on_durable: Callable[[int], None] | None
     sync: bool
     segment_bytes: int
-    disk: Disk | None
+    disk: Disk
 
 
 def _refuse_refusals(events: Rows, rows: Rows, payload: bytes) -> None:
@@ -325,7 +326,7 @@ def _refuse_refusals(events: Rows, rows: Rows, payload: bytes) -> None:
         raise ValueError(f"restating the world was refused with code {refused[0]['code']}: {said!r}")
 
 
-def _seal(scan: DayScan) -> None:
+def _seal(scan: DayScan, disk: Disk) -> None:
     """Seal every segment that has a successor; a kill may have come in between, or a slot may have been unreadable."""
     for segment, (seq, end, digest) in zip(scan.segments[:-1], scan.ends, strict=False):
         if len(segment.slots) == len(SLOT_OFFSETS) and segment.says(SlotState.SEALED):
@@ -334,18 +335,20 @@ def _seal(scan: DayScan) -> None:
         try:
             for generation in (segment.newest.generation + 1, segment.newest.generation + 2):
                 slot = Slot(generation, scan.last_epoch, seq, end, SlotState.SEALED, digest)
-                os.pwrite(fd, slot.pack(), slot.offset)
-                os.fdatasync(fd)
+                disk.write(fd, [slot.pack()], slot.offset)
+                disk.sync(fd)
         finally:
             os.close(fd)
 
 
-def _cut(path: Path, offset: int, tail: Tail) -> None:
+def _cut(path: Path, offset: int, end: int, disk: Disk) -> None:
     """Set everything from `offset` to the end of the segment to zero, on disk before anything new is written."""
     fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     try:
-        for start in range(offset, tail.head.segment_bytes, len(_TORN_CHUNK)):
-            os.pwrite(fd, _TORN_CHUNK[: tail.head.segment_bytes - start], start)
-        os.fsync(fd)
+        for start in range(offset, end, len(_TORN_CHUNK)):
+            part = _TORN_CHUNK[: end - start]
+            if disk.write(fd, [part], start) != len(part):
+                raise OSError(f"short write while cutting the torn tail of {path.name}")
+        disk.sync_new(fd)
     finally:
         os.close(fd)
