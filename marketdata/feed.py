@@ -3,14 +3,14 @@
 The rows are enough: no order is remembered from one command to the next, only the lots and the number of
 orders of each price.  What each row takes off or adds follows engine/RULES.md, 'What the event rows hold':
 
-- the *incoming* order of a command (ORDER_ACCEPTED, or ORDER_AMENDED without PRIORITY_KEPT) is not in the book
-  until the command's last row; what it still has open then rests at its price (a market, IOC or FOK order has
-  been canceled by then);
+- the *incoming* order of a command (ORDER_ACCEPTED, ORDER_AMENDED) is not in the book until the command's last row;
+  what it still has open then rests at its price (a market, IOC or FOK order has been canceled by then);
+- ORDER_AMENDED takes delta_qty and one order off old_price, whether or not it keeps its place in the queue, which
+  the public book does not show;
 - TRADE takes qty off the resting order's level, and the order with it if resting_leaves_qty is 0;
 - ORDER_CANCELED and ORDER_EXPIRED of a resting order take delta_qty and one order off its price;
 - ORDER_PREVENTED takes qty off the resting order under `decrement` if that leaves it open; an order about to
-  end is taken off by the ORDER_CANCELED row that follows;
-- ORDER_AMENDED takes delta_qty off old_price; with PRIORITY_KEPT the new leaves stand there at once.
+  end is taken off by the ORDER_CANCELED row that follows.
 
 A command's effects become visible together, at its last row, however many blocks its rows are spread over.
 The fields account and cl_ord_id are not even read.  Sans-I/O; imports engine.schema only.
@@ -30,7 +30,6 @@ import numpy as np
 from engine.schema import (
     EVENT,
     LAST,
-    PRIORITY_KEPT,
     TRADE,
     EventKind,
     Side,
@@ -122,7 +121,7 @@ class Levels:
             self.before[key] = old
 
     def take(self, price: int, lots: int, orders: int) -> None:
-        """Take `lots` and a number of `orders` off `price`; negative lots add to an order that stands there."""
+        """Take `lots` and a number of `orders` (0 or 1) off `price`."""
         key = price * self.sign
         old = self.at[key]
         left = (old[0] - lots, old[1] - orders)
@@ -260,13 +259,9 @@ class Feed:
                     (market.bids if side == _BUY else market.asks).take(price, delta, 1)
             elif kind == _AMENDED:
                 market = self._touch(number)
-                levels = market.bids if side == _BUY else market.asks
-                if flags & PRIORITY_KEPT:
-                    levels.take(price, delta - leaves, 0)
-                else:
-                    levels.take(old_price, delta, 1)
-                    self._incoming = (order_id, market, side, price)
-                    self._open = leaves
+                (market.bids if side == _BUY else market.asks).take(old_price, delta, 1)
+                self._incoming = (order_id, market, side, price)
+                self._open = leaves
             elif kind == _PREVENTED:
                 _, smp, resting_leaves = _TRADE_ROW.unpack_from(rows, position)
                 if smp == _DECREMENT and resting_leaves:

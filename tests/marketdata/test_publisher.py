@@ -331,6 +331,26 @@ def test_snapshots_wait_for_the_reader_and_never_close_it() -> None:
     check(watch, venue.reference)
 
 
+def test_at_most_one_snapshot_waits_though_other_messages_do_too() -> None:
+    venue, publisher = opened(*(f"W{i}" for i in range(12)))
+    watch = Watch(publisher, channels=["book"])
+    most = 0
+    for number in range(60):
+        text = publisher.take(watch.reader)
+        assert text is not None
+        message = json.loads(text)
+        if message["ev"] == "book":
+            watch.copies.setdefault(message["symbol"], Copy()).apply(message)
+        most = max(most, watch.reader.snapshots)
+        for _ in range(3 if number < 20 else 0):
+            venue.place(Side.BUY, 1, 600)
+        follow(venue, publisher)
+    assert most == 1
+    watch.read()
+    for market in publisher.feed.markets.values():
+        assert watch.copies[market.symbol].book() == levels(venue.reference, market.number)
+
+
 def test_readers_are_limited_and_a_place_becomes_free_again() -> None:
     _, publisher = opened("W1", limits=ReaderLimits(readers=2))
     first, _ = connect(publisher), connect(publisher)

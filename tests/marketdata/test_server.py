@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Coroutine
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from starlette.routing import WebSocketRoute
 
 from engine.schema import Side
 from marketdata.publisher import CLOSE_BUSY, CLOSE_TOO_SLOW, Publisher, ReaderLimits
-from marketdata.server import MARKET_DATA_PATH, UVICORN_OPTIONS, MarketDataDoor, make_app, make_router
+from marketdata.server import FRAMES_PER_TURN, MARKET_DATA_PATH, UVICORN_OPTIONS, MarketDataDoor, make_app, make_router
 from tests.marketdata.venue import Venue
 
 SUBSCRIBE = json.dumps({"op": "subscribe", "id": 1, "p": {"channels": ["book"], "symbols": ["*"]}})
@@ -155,6 +156,26 @@ def test_a_slow_peer_that_reads_again_is_told_why_it_was_closed() -> None:
         await peer.task
         said = [peer.outgoing.get_nowait() for _ in range(peer.outgoing.qsize())]
         assert said[-1] == {"type": "websocket.close", "code": CLOSE_TOO_SLOW, "reason": "too slow"}
+
+    run(scene())
+
+
+def test_a_long_queue_leaves_turns_to_others() -> None:
+    async def scene() -> None:
+        venue, publisher, door = opened(heartbeat_seconds=1000)
+        peer = await accepted(door)
+        peer.say(SUBSCRIBE)
+        await peer.hear(), await peer.hear()
+        for _ in range(1000):
+            venue.place(Side.BUY, 1, 600)
+        follow(venue, publisher)
+        turns = [peer.outgoing.qsize()]
+        while turns[-1] < 1000:
+            await asyncio.sleep(0)
+            turns.append(peer.outgoing.qsize())
+        assert max(after - before for before, after in pairwise(turns)) <= FRAMES_PER_TURN
+        peer.leave()
+        await peer.task
 
     run(scene())
 
