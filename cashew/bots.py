@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import os
 import random
 import signal
 import sys
@@ -27,6 +28,7 @@ __all__ = ["main", "run"]
 
 FAIR_STEP_S = 0.5
 GOODBYE_S = 2.0
+PARENT_STEP_S = 0.5
 MAKER_SHARE = 0.9
 
 
@@ -69,7 +71,8 @@ async def wander(world: World) -> None:
 
 
 async def follow(world: World, symbol: str) -> None:
-    """Keep the phase of one instrument known."""
+    """Keep the book and the phase of one instrument known."""
+    await world.market.watch_book(symbol)
     async for change in await world.market.watch_status(symbol):
         world.phases[symbol] = change.phase
 
@@ -127,7 +130,7 @@ async def run(
         bots.append((Maker(world, draw, levels) if is_maker else Taker(world, draw), client))
     share = MAKER_SHARE if takers else 1.0
     tasks = [asyncio.create_task(wander(world), name="wander")]
-    tasks += [asyncio.create_task(follow(world, symbol), name=f"phase {symbol}") for symbol in world.fairs]
+    tasks += [asyncio.create_task(follow(world, symbol), name=f"follow {symbol}") for symbol in world.fairs]
     for bot, client in bots:
         orders_a_second = rate * (share / len(makers) if isinstance(bot, Maker) else (1 - share) / len(takers))
         pace = Pace(orders_a_second, bot.draw)
@@ -158,6 +161,13 @@ async def leave(clients: Sequence[Client]) -> None:
     await asyncio.gather(*(one(client) for client in clients))
 
 
+async def leave_with(parent: int, stop: asyncio.Event) -> None:
+    """Set `stop` once the process that started us has gone, however it went: orphaned bots would trade on for ever."""
+    while os.getppid() == parent:
+        await asyncio.sleep(PARENT_STEP_S)
+    stop.set()
+
+
 def complain(text: str) -> None:
     print(f"bots: {text}", file=sys.stderr, flush=True)
 
@@ -172,6 +182,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rate", type=float, default=30.0, help="orders a second of all bots together (30)")
     parser.add_argument("--levels", type=int, default=4, help="price levels on each side that a maker quotes (4)")
     parser.add_argument("--seed", type=int, default=1, help="seed of the wandering prices (1)")
+    parser.add_argument(
+        "--parent", type=int, metavar="PID", help="leave as soon as this, the starting process, is gone"
+    )
     options = parser.parse_args(arguments)
     if options.rate <= 0 or options.levels < 1:
         parser.error("--rate and --levels are positive")
@@ -181,8 +194,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        terms = {"rate": options.rate, "seed": options.seed, "levels": options.levels}
-        return await run(options.url, options.keys_dir, **terms, stop=stop)
+        parent = asyncio.create_task(leave_with(options.parent, stop)) if options.parent else None
+        try:
+            terms = {"rate": options.rate, "seed": options.seed, "levels": options.levels}
+            return await run(options.url, options.keys_dir, **terms, stop=stop)
+        finally:
+            if parent is not None:
+                parent.cancel()
 
     try:
         return asyncio.run(until_signal())

@@ -32,6 +32,7 @@ LEVELS_OF_TRADE = {
 PULL = 0.002  # of the distance to the level, per step
 STEP = 0.0004  # of the level: the standard deviation of one step
 REACH = 0.04  # of the level: a fair price never strays further
+RESTS = 20  # how many acts a side of a book rests after a refusal
 HURRY = 5.0  # how much faster a bot acts while quotes are missing
 TRADING = frozenset({"continuous"})
 QUOTING = frozenset({"continuous", "pre_open"})
@@ -86,6 +87,15 @@ class World:
         self.fairs = fairs
         self.phases: dict[str, str] = {}
 
+    def best(self, symbol: str) -> tuple[int | None, int | None]:
+        """The best public bid and ask in ticks; None where there is none, or none is known."""
+        book = self.market.books.get(symbol)
+        if book is None or not book.ready:
+            return None, None
+        bid, ask = book.best_bid, book.best_ask
+        tick = self.fairs[symbol].tick
+        return whole(tick, bid.price) if bid else None, whole(tick, ask.price) if ask else None
+
     def in_phase(self, phases: frozenset[str]) -> list[str]:
         """The symbols whose phase is one of these."""
         return [symbol for symbol in self.fairs if self.phases.get(symbol) in phases]
@@ -131,9 +141,13 @@ class Quote:
 
 @dataclass
 class Side:
-    """A maker's quotes on one side of one book, by slot: 0 is the one nearest to the fair price."""
+    """A maker's quotes on one side of one book, by slot: 0 is the one nearest to the fair price.
+
+    After a refusal the side rests until the maker's act of number `rests_until`, so that it starves no other.
+    """
 
     quotes: dict[int, Quote] = field(default_factory=dict)
+    rests_until: int = 0
 
 
 class Maker:
@@ -146,6 +160,7 @@ class Maker:
         self.refusals = 0
         self.is_behind = True
         self.sides = {(symbol, side): Side() for symbol in world.fairs for side in ("buy", "sell")}
+        self._acts = 0
         self._slots: dict[int, tuple[str, str, int]] = {}
         self._lean = {symbol: draw.uniform(-0.6, 0.6) for symbol in world.fairs}
 
@@ -193,20 +208,26 @@ class Maker:
             quote.order_qty, quote.cum_qty = event.order_qty, event.cum_qty
 
     def target(self, symbol: str, side: str, slot: int) -> int:
-        """Where a quote should stand, in ticks: a spread of about two ticks, then one level per tick or so."""
+        """Where a quote should stand, in ticks: around the fair price, and not reaching the other side of the book."""
         fair = self.world.fairs[symbol]
         step = max(1, round(abs(fair.level) * 0.001))
         away = step * (slot + 0.8)
         middle = fair.value + self._lean[symbol] * step
-        return round(middle - away) if side == "buy" else round(middle + away)
+        bid, ask = self.world.best(symbol)
+        if side == "buy":
+            wanted = round(middle - away)
+            return wanted if ask is None else min(wanted, ask - 1)
+        wanted = round(middle + away)
+        return wanted if bid is None else max(wanted, bid + 1)
 
     async def act(self, client: Client) -> bool:
         """Place what is missing, else move what stands furthest from where it should."""
+        self._acts += 1
         symbols = self.world.in_phase(QUOTING)
+        open_sides = [(symbol, side) for symbol in symbols for side in ("buy", "sell") if self._may(symbol, side)]
         missing = [
             (slot, symbol, side)
-            for symbol in symbols
-            for side in ("buy", "sell")
+            for symbol, side in open_sides
             for slot in range(self.levels)
             if slot not in self.sides[symbol, side].quotes
         ]
@@ -218,8 +239,7 @@ class Maker:
             return True
         moves = [
             (abs(self.target(symbol, side, slot) - quote.price) / (slot + 1), symbol, side, slot)
-            for symbol in symbols
-            for side in ("buy", "sell")
+            for symbol, side in open_sides
             for slot, quote in self.sides[symbol, side].quotes.items()
         ]
         moves = [move for move in moves if move[0] > 0 and not self._would_cross_itself(*move[1:])]
@@ -228,6 +248,9 @@ class Maker:
         _, symbol, side, slot = max(moves)
         await self._move(client, symbol, side, slot)
         return True
+
+    def _may(self, symbol: str, side: str) -> bool:
+        return self.sides[symbol, side].rests_until < self._acts
 
     def _would_cross_itself(self, symbol: str, side: str, slot: int) -> bool:
         price = self.target(symbol, side, slot)
@@ -242,7 +265,11 @@ class Maker:
     async def _place(self, client: Client, symbol: str, side: str, slot: int) -> None:
         ticks = self.target(symbol, side, slot)
         price = self.world.fairs[symbol].tick.text(ticks)
-        order = await client.place(symbol, side, self._lots(symbol, slot), price=price, post_only=True)
+        try:
+            order = await client.place(symbol, side, self._lots(symbol, slot), price=price, post_only=True)
+        except NotDone:
+            self.sides[symbol, side].rests_until = self._acts + RESTS
+            raise
         self._remember(symbol, side, slot, Quote(order.order_id, ticks, order.order_qty))
 
     async def _move(self, client: Client, symbol: str, side: str, slot: int) -> None:
@@ -255,6 +282,8 @@ class Maker:
         except NotDone as error:
             if error.code in ("UNKNOWN_ORDER", "TOO_LATE"):
                 self._forget(quote.order_id)
+            else:
+                self.sides[symbol, side].rests_until = self._acts + RESTS
             raise
         if quote.order_id in self._slots:
             quote.price, quote.order_qty, quote.cum_qty = ticks, order.order_qty, order.cum_qty
@@ -284,18 +313,12 @@ class Taker:
             return False
         symbol = self.draw.choice(symbols)
         fair = self.world.fairs[symbol]
-        book = self.world.market.books.get(symbol)
-        if book is None:
-            await self.world.market.watch_book(symbol)
+        bid, ask = self.world.best(symbol)
+        if bid is None or ask is None:
             return False
-        bid, ask = book.best_bid, book.best_ask
-        if not book.ready or bid is None or ask is None:
-            return False
-        middle = (whole(fair.tick, bid.price) + whole(fair.tick, ask.price)) / 2
-        buy = self.draw.random() < (0.6 if fair.value > middle else 0.4)
+        buy = self.draw.random() < (0.6 if fair.value > (bid + ask) / 2 else 0.4)
         reach = self.draw.randint(0, 2)
-        best = whole(fair.tick, ask.price if buy else bid.price)
-        price = fair.tick.text(best + reach if buy else best - reach)
+        price = fair.tick.text(ask + reach if buy else bid - reach)
         lots = min(self.draw.choice((1, 1, 1, 2, 2, 3, 5)), fair.instrument.max_order_qty or 5)
         await client.place(symbol, "buy" if buy else "sell", lots, price=price, time_in_force="ioc")
         return True

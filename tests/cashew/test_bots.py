@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from pathlib import Path
 
 import pytest
@@ -82,3 +83,19 @@ def test_keys_are_dealt_by_name_or_by_turns(tmp_path: Path) -> None:
     write_key(tmp_path / "bob.key", "secret")
     makers, takers = read_keys(tmp_path)
     assert ([path.stem for path in makers], [path.stem for path in takers]) == (["alice"], ["bob"])
+
+
+def test_bots_leave_when_whoever_started_them_has_gone(tmp_path: Path) -> None:
+    write_key(tmp_path / "maker-1.key", "alice-secret")
+
+    async def play() -> bytes:
+        bots = [sys.executable, "-m", "cashew.bots", "--keys-dir", str(tmp_path), "--url", "http://127.0.0.1:1"]
+        script = f"import os, subprocess; subprocess.Popen([*{bots!r}, '--parent', str(os.getpid())])"
+        starter = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", script, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+        )
+        assert starter.stdout is not None
+        async with asyncio.timeout(20):
+            return await starter.stdout.read()  # ends only when the bots, who share it, have ended as well
+
+    assert asyncio.run(play()) == b""

@@ -191,3 +191,25 @@ def test_taker_leaves_a_one_sided_book_alone() -> None:
     book.take({"type": "snapshot", "seq": 1, "prev": 0, "bids": [["2.995", 9, 1]], "asks": []})
     world.market.books[SYMBOL] = book
     assert act(Taker(world, random.Random(1)), exchange) == [False]
+
+
+def test_maker_stays_on_its_side_of_the_public_book() -> None:
+    exchange, world = Exchange(), make_world()
+    book = Book(SYMBOL, "0.005")
+    book.take({"type": "snapshot", "seq": 1, "prev": 0, "bids": [["3.030", 9, 1]], "asks": [["3.035", 9, 1]]})
+    world.market.books[SYMBOL] = book
+    act(Maker(world, random.Random(1), levels=2), exchange, 4)
+    assert all(one["price"] >= "3.035" for one in exchange.placed if one["side"] == "sell")
+
+
+def test_refused_side_rests_and_starves_no_other() -> None:
+    exchange, world = Exchange(), make_world()
+    maker = Maker(world, random.Random(1), levels=1)
+    exchange.refusal = NotDone("POST_ONLY", "it would trade at once")
+    for _ in range(2):
+        with pytest.raises(NotDone):
+            act(maker, exchange)
+    assert act(maker, exchange) == [False]
+    assert not maker.is_behind
+    exchange.refusal = None
+    assert act(maker, exchange, 20)[-1] is True
