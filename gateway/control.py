@@ -320,7 +320,7 @@ def _home(title: str, desk: Desk) -> str:
         "<li><code>/ws/v1/md</code> market data (WebSocket, JSON; open to all)"
         '<li><a href="/instruments">/instruments</a> terms and phases<li><a href="/health">/health</a> how it is'
         '<li><a href="/docs">/docs</a> the REST doors<li><a href="/openapi.json">/openapi.json</a></ul>'
-        "<h2>In a terminal</h2><pre>cashew md SYMBOL\ncashew order place SYMBOL buy 1 --price P --key FILE.key\n"
+        "<h2>In a terminal</h2><pre>cashew md SYMBOL\ncashew order buy SYMBOL 1 @ PRICE --key FILE.key\n"
         "cashew session halt SYMBOL --why TEXT --key OPERATOR.key</pre>",
     )
 
