@@ -12,7 +12,7 @@ from engine.core.layout import (
     ACCOUNT, BEARS, DIRECT_MASK, ENTRY, ENTRY_END, ENTRY_ORDER, ENTRY_PLACE, ENTRY_QTY, ENTRY_WORDS, ID_MASK, IDS,
     INSTRUMENT, NODE4, NODE8, ORDER_ID, QTY, SPILL_MASK, SPILLED,
 )  # fmt: skip
-from engine.core.memory import core, door
+from engine.core.memory import core, door, fetch
 from engine.schema import KEY_FACTORS, KEY_FINISH
 
 F0, F1, F2, F3 = (U(factor) for factor in KEY_FACTORS)
@@ -98,6 +98,12 @@ def fold_high(words, at):
 def _home(key, account, mask):
     """Table position where the search for an account's id starts; the account spreads equal texts."""
     return (key ^ (account * 0x9E3779B1)) & mask
+
+
+@inline
+def fetch_id(s, account, words, at):
+    """Ask ahead for the table line where an account's client id would be found."""
+    fetch(s.tab, _home(fold_low(words, at), account, s.h[ID_MASK]))
 
 
 @inline
@@ -271,5 +277,5 @@ def find_order(s, order_id):
     return I(0)
 
 
-__all__ = ["BEARS", "add_id", "close_entry", "find_id", "find_key", "find_order", "fold_low", "index_order",
+__all__ = ["BEARS", "add_id", "close_entry", "find_id", "find_key", "find_order", "fetch_id", "fold_low", "index_order",
            "is_client_id", "root_of", "shl", "unindex_order"]  # fmt: skip

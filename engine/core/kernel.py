@@ -6,16 +6,16 @@
 from __future__ import annotations
 
 from engine.core.events import mark_last, put_body, put_head, reject_other, reject_place
-from engine.core.ids import find_order, is_client_id
+from engine.core.ids import fetch_id, find_order, is_client_id
 from engine.core.lane import I, inline, kernel, outline
 from engine.core.layout import (
     ACCOUNT, ACCOUNT_WORDS, ACCOUNTS, BASE, BUMP, CANCELING, CAPACITY, CURSOR, CURSOR_AT, CURSOR_COUNT, CURSOR_REASON,
-    CURSOR_RECORD, FLAG_TIF, FLAGS, FRESH, IDLE, INSTRUMENT, INSTRUMENT_WORDS, INSTRUMENTS, LEAVES, MATCHING, NODE4,
+    CURSOR_RECORD, DIRECT_MASK, FLAG_TIF, FLAGS, FRESH, IDLE, IDS, INSTRUMENT, INSTRUMENT_WORDS, INSTRUMENTS, LEAVES, LIVE, MATCHING, NODE4,
     NODE8, OP, OPEN, OPEN_ORDERS, ORDER_BASE, ORDER_ID, PHASE, RESTATING, SEQ, SESSION, STAGE,
     TIME,
 )  # fmt: skip
 from engine.core.matching import ENDED_CANCELED, ENDED_EXPIRED, cancel_resting, settle, sweep
-from engine.core.memory import core, door, enter
+from engine.core.memory import core, door, enter, fetch
 from engine.core.orders import MALFORMED, PRE_OPEN, UNKNOWN_ACCOUNT, UNKNOWN_INSTRUMENT, amend, cancel, place, restore
 from engine.schema import ACT_FIRST, Code, CommandKind, EventKind, Reason, TimeInForce
 
@@ -29,6 +29,8 @@ TICKED = int(EventKind.CLOCK_TICKED)
 BY_MASS_CANCEL, BY_DISCONNECT = int(Reason.MASS_CANCEL), int(Reason.DISCONNECT)
 DAY_ORDER = int(Code.DAY_ORDER)
 DAY = int(TimeInForce.DAY)
+AHEAD = 8  # how many commands ahead memory is asked for
+LARGE = 20_000  # ids or live orders from which on that pays
 ROOM = 8  # events that a command may write before it asks for room again
 
 
@@ -206,6 +208,22 @@ def _restating(d, n, c, kind):
     return _out_of_day(s, n, c, kind)
 
 
+@inline
+def _look_ahead(s, i, high, wide):
+    """Ask for the memory that the next commands will need; only on a state too large for the near caches."""
+    c = (i + AHEAD) * 16
+    if i + AHEAD < high:
+        kind = s.cmd[c] & 255
+        if kind == PLACE:
+            fetch_id(s, s.cmd[c + 15] & 0xFFFFFFFF, s.cmd, c + 4)
+        elif wide and s.cmd[c + 9] == 0:
+            fetch(s.direct, s.cmd[c + 8] & s.h[DIRECT_MASK])
+    c = (i + AHEAD // 2) * 16
+    if wide and i + AHEAD // 2 < high:
+        if s.cmd[c] & 255 != PLACE and s.cmd[c + 9] == 0:
+            fetch(s.n4, I(s.direct[s.cmd[c + 8] & s.h[DIRECT_MASK]]) * NODE4)
+
+
 @kernel
 def run(handle, cmd, ev, low, high, events, room):
     """Carry out commands[low:high] on the state behind `handle`, writing events from number `events` up to `room`.
@@ -220,6 +238,8 @@ def run(handle, cmd, ev, low, high, events, room):
         if s.h[CURSOR] == IDLE:
             mark_last(s, n)
     i = I(low)
+    large = s.h[IDS] > LARGE
+    wide = s.h[LIVE] > LARGE
     while i < high and s.h[CURSOR] == IDLE:
         c = i * 16
         kind = s.cmd[c] & 255
@@ -227,6 +247,8 @@ def run(handle, cmd, ev, low, high, events, room):
             break
         if s.h[STAGE] == FRESH:
             s.h[STAGE] = OPEN
+        if large:
+            _look_ahead(s, i, high, wide)
         s.h[SEQ] = s.cmd[c + 13]
         s.h[TIME] = max(s.h[TIME], s.cmd[c + 14])
         s.h[BASE] = n

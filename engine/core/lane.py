@@ -15,7 +15,9 @@ from typing import Any
 
 import numba
 import numpy as np
+from llvmlite import ir
 from numba import njit, types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 from engine import kernel_cache
@@ -33,7 +35,7 @@ if PLAIN:
 
     inline = outline = kernel
 
-    as_int64 = as_int32 = as_uint64 = pointer = address = None
+    as_int64 = as_int32 = as_uint64 = pointer = address = prefetch = None
 
     def I(value: Any) -> int:  # noqa: E743
         return int(value)
@@ -92,6 +94,20 @@ else:
     pointer, address = _pointer, _address
 
     @intrinsic
+    def prefetch(_context, pointer, index):  # type: ignore[no-untyped-def]
+        def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+            byte = ir.IntType(8).as_pointer()
+            word = ir.IntType(32)
+            kind = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
+            name = "llvm.prefetch.p0i8" if "p0i8" in str(byte) else "llvm.prefetch.p0"
+            fetch = cgutils.get_or_insert_function(builder.module, kind, name)
+            place = builder.bitcast(builder.gep(arguments[0], [arguments[1]]), byte)
+            builder.call(fetch, [place, word(1), word(3), word(1)])  # to be written, keep close, data
+            return context.get_dummy_value()
+
+        return types.void(pointer, types.int64), generate
+
+    @intrinsic
     def _cttz(_context, value):  # type: ignore[no-untyped-def]
         def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
             return builder.cttz(arguments[0], context.get_constant(types.boolean, True))
@@ -127,4 +143,4 @@ else:
 
 
 __all__ = ["CACHE", "CHECKED", "LANE", "PLAIN", "I", "U", "address", "as_int32", "as_int64", "as_uint64", "highest",
-           "inline", "inv", "kernel", "lowest", "outline", "pointer", "shl", "times"]  # fmt: skip
+           "inline", "inv", "kernel", "lowest", "outline", "pointer", "prefetch", "shl", "times"]  # fmt: skip

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import namedtuple
 
-from engine.core.lane import LANE, address, as_int32, as_int64, as_uint64, inline, pointer
+from engine.core.lane import LANE, address, as_int32, as_int64, as_uint64, inline, pointer, prefetch
 from engine.core.layout import ADDRESSES
 
 Core = namedtuple("Core", "h ins n4 n8 bits far tab ids direct spill acc scratch cmd ev")
@@ -36,7 +36,16 @@ if LANE == "compiled":
         h[EV] = address(pointer(ev))
         return core(h)
 
+    @inline
+    def fetch(array, index):
+        """Ask for the cache line of array[index] ahead of its use; changes nothing."""
+        prefetch(array, index)
+
 else:
+
+    @inline
+    def fetch(array, index):
+        return None
 
     @inline
     def core(d):
@@ -52,4 +61,4 @@ else:
                     handle[9], handle[10], handle[11], cmd, ev)  # fmt: skip
 
 
-__all__ = ["Core", "core", "door", "enter"]
+__all__ = ["Core", "core", "door", "enter", "fetch"]
