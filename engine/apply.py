@@ -74,7 +74,6 @@ class State:
         return int(self.arrays.h[NEXT_TRADE])
 
 
-
 def new_state(limits: Limits | None = None) -> State:
     """An empty venue; compiles the core (or loads it from its cache) the first time in a process."""
     warm()
@@ -111,12 +110,14 @@ def warm() -> bool:
 def apply(state: State, commands: Rows, payload: bytes, events: Rows) -> tuple[int, int]:
     """Carry out commands in order and write their events from the start of `events`.
 
-    commands: C-contiguous ndarray[COMMAND], stamped; payload: the block's payload section; events: C-contiguous
+    commands: C-contiguous, writeable ndarray[COMMAND], stamped (rows that may not be written are another type to
+    the compiler, which would build the kernels anew); payload: the block's payload section; events: C-contiguous
     ndarray[EVENT] of at least 16 rows, of which at most 65,536 are used.  Returns (commands consumed, events written).
     May stop early for want of room: drain the events and call again with the rest while `state.pending` or commands
     remain.
     """
     assert commands.dtype == COMMAND and events.dtype == EVENT and events.size >= MIN_EVENT_ROOM
+    assert commands.flags.carray and events.flags.carray, "the kernels read and write rows as plain words"
     room = min(events.size, MAX_EVENTS_PER_CALL)
     written = 0
     if state.backlog.size:

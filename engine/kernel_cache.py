@@ -2,8 +2,10 @@
 
 The folder is named by a digest of everything that decides the machine code: the kernel sources, the versions of
 numba, llvmlite, numpy and Python, the processor's features and the lane.  (numba itself looks only at the file that
-holds the cached function, so a constant changed elsewhere would go on running its old value.)  A sealed folder lists
-the sha256 of its files; a folder that disagrees with its list is emptied and compiled anew.
+holds the cached function, so a constant changed elsewhere would go on running its old value.)  A process compiles in a
+draft of its own, which becomes the shared set in one step when it is complete and its sha256 sums are written: nobody
+loads a half-written set, and processes that compile at once do not meet.  A set that disagrees with its sums is
+thrown away and compiled anew.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import sys
 from pathlib import Path
 
 MANIFEST = "manifest.json"
+_SET, _DRAFT = "set", "draft-"
 _CORE = Path(__file__).parent / "core"
 
 
@@ -52,20 +55,49 @@ def _sums(folder: Path) -> dict[str, str]:
 
 
 def prepare(lane: str) -> Path:
-    """Make (or check) the folder for this lane and return it; a damaged one is emptied first."""
+    """The folder to compile in or to load from for this lane: the shared set if it is whole, otherwise a new draft."""
     folder = _root() / digest(lane)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
-    manifest = folder / MANIFEST
-    if manifest.exists():
-        try:
-            listed = json.loads(manifest.read_text())
-        except ValueError:
-            listed = None
-        if listed != _sums(folder):
-            shutil.rmtree(folder)
-            folder.mkdir(mode=0o700)
-    return folder
+    shared = folder / _SET
+    if _is_whole(shared):
+        return shared
+    for path in [shared, *folder.glob(f"{_DRAFT}*")]:
+        if not _is_in_work(path):
+            _discard(path)
+    return folder / f"{_DRAFT}{os.getpid()}"
+
+
+def _is_whole(folder: Path) -> bool:
+    try:
+        listed: object = json.loads((folder / MANIFEST).read_bytes())
+        return listed == _sums(folder)
+    except (OSError, ValueError):
+        return False
+
+
+def _is_in_work(path: Path) -> bool:
+    """Whether this is the draft of another process that is alive."""
+    number = path.name.removeprefix(_DRAFT)
+    if not number.isdecimal() or int(number) == os.getpid():
+        return False
+    try:
+        os.kill(int(number), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def _discard(path: Path) -> None:
+    """Remove a folder that others may be removing as well; first from sight, so that nobody sees half of it."""
+    doomed = path.with_name(f"{_DRAFT}{os.getpid()}-{path.name}")
+    try:
+        path.rename(doomed)
+    except OSError:  # gone already, or a leftover of that name is in the way
+        doomed = path
+    shutil.rmtree(doomed, ignore_errors=True)
 
 
 def is_sealed(folder: Path) -> bool:
@@ -73,9 +105,11 @@ def is_sealed(folder: Path) -> bool:
     return (folder / MANIFEST).exists()
 
 
-def seal(folder: Path) -> None:
-    """Write the list of checksums once all kernels are compiled."""
-    target = folder / MANIFEST
-    draft = folder / f"{MANIFEST}.{os.getpid()}"
-    draft.write_text(json.dumps(_sums(folder), sort_keys=True))
-    draft.replace(target)
+def seal(draft: Path) -> None:
+    """Make a draft the shared set, with its list of checksums, once all kernels are compiled."""
+    draft.mkdir(exist_ok=True)
+    (draft / MANIFEST).write_text(json.dumps(_sums(draft), sort_keys=True))
+    try:
+        draft.rename(draft.with_name(_SET))
+    except OSError:  # another process was first, with the same kernels
+        _discard(draft)

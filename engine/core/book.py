@@ -144,7 +144,7 @@ def window_below(d, row, g, offset):
     s = core(d)
     b0 = s.ins[row + BITS0 + g]
     w = (offset - 1) >> 6
-    m = s.bits[b0 + w] & (shl(U(2), (offset - 1) & 63) - U(1))
+    m = s.bits[b0 + w] & inv(shl(inv(U(1)), (offset - 1) & 63))
     if m != U(0):
         return (w << 6) + highest(m)
     w = _tier_down(s, s.ins[row + BITS1 + g], s.ins[row + BITS2 + g], w)
