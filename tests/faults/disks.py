@@ -21,6 +21,7 @@ SECTOR = 512
 class FailingDisk(Disk):
     """Fails with `code` at its n-th call (from 1) and at every later one; a write fails half done.
 
+    A sync that succeeds does nothing: no machine stops here, so what was written stays, and the tests are quick.
     It counts calls of the kinds named (write, sync, sync_new, rename), to be found by a first run that never fails.
     """
 
@@ -52,17 +53,15 @@ class FailingDisk(Disk):
     def sync(self, fd: int) -> None:
         if self._count("sync"):
             self._raise()
-        super().sync(fd)
 
     def sync_new(self, fd: int) -> None:
         if self._count("sync_new"):
             self._raise()
-        super().sync_new(fd)
 
     def rename(self, old: Path, new: Path) -> None:
         if self._count("rename"):
             self._raise()
-        super().rename(old, new)
+        os.rename(old, new)
 
 
 class PowerDisk(FailingDisk):
