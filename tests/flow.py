@@ -1,9 +1,9 @@
 """Seeded order flow for the property tests: COMMAND rows that reach every rule, made fast enough for millions.
 
 A `Flow` looks at its own random state, at the commands it made and at the events it is shown; never into a matcher.
-Each seed first draws its `Mix` (swarm testing): which features are on, how often, which instruments, accounts and limits the
-venue has. The domains are tiny, so that prices, client ids, owners and sessions collide all the time. Rows are made in
-chunks by array operations; acts and damaged rows, being rare, one by one.
+Each seed first draws its `Mix` (swarm testing): which features are on, how often, which instruments, accounts and
+limits the venue has. The domains are tiny, so that prices, client ids, owners and sessions collide all the time. Rows
+are made in chunks by array operations; acts and damaged rows, being rare, one by one.
 """
 
 from __future__ import annotations
@@ -76,14 +76,15 @@ ODD_VALUES: Final[tuple[Any, ...]] = (
     None, True, False, -1, 0, 1, 1.0, 1.5, [], {}, 10**30, 10**9, 10**9 + 1, 2**20, 2**20 + 1, 2**62, 2**62 + 1, 2**63,
     "", " ", "ALL", "é", "\0", "a\n", "A" * 32, "A" * 33, "A" * 200, "A" * 201, "\U0001f95c" * 200, "a/b", "a b", "1",
     "0.00x", "-1", "0", "0.0", "-0", "00.5", ".5", "5.", "1e3", "+1", " 1", "\uff11", "1_0", "--1", "-", ".", "0.005",
-    "0.0000000000000000001", "0.00000000000000000001", "9" * 20, "9" * 33, "3.0050", "3." + "0" * 31, "halted", "CLOSED",
-    "closed", "2026-11-24", "2026-02-30", "2026-1-1", "0000-01-01", "9999-12-31", "20261124",
+    "0.0000000000000000001", "0.00000000000000000001", "9" * 20, "9" * 33, "3.0050", "3." + "0" * 31, "halted",
+    "CLOSED", "closed", "2026-11-24", "2026-02-30", "2026-1-1", "0000-01-01", "9999-12-31", "20261124",
 )
 # How the text of an act may end instead of with its brace.
 ODD_ENDS: Final = (
-    b',"why":"\\ud800"}', b',"why":"\\ud83e\\udd5c"}', b',"why":NaN}', b',"why":Infinity}', b',"why":1e3}', b"}}", b"} ",
-    b',"why":null}', b',"by":1}', b',"by":"\\u00e9"}', b',"by":"\xed\xa0\x80"}', b',"symbol":"S1"}', b',"\\u0062y":"x"}',
-    b",}", b"}\n", b"}\0", b',"why":' + b"[" * 5000, b',"by":' + b"9" * 5000 + b"}", b',"why":"\t"}', b',"why":"\\t"}',
+    b',"why":"\\ud800"}', b',"why":"\\ud83e\\udd5c"}', b',"why":NaN}', b',"why":Infinity}', b',"why":1e3}',
+    b',"why":null}', b"}}", b"} ", b',"by":1}', b',"by":"\\u00e9"}', b',"by":"\xed\xa0\x80"}',
+    b',"symbol":"S1"}', b',"\\u0062y":"x"}', b',"why":' + b"[" * 5000, b',"by":' + b"9" * 5000 + b"}", b',"why":"\t"}',
+    b',"why":"\\t"}', b",}", b"}\n", b"}\0",
 )
 # fmt: on
 DAMAGED_FIELDS: Final = tuple(DAMAGE)

