@@ -158,7 +158,7 @@ def amend(
         executions = client.executions()
         answer = await client.amend(**named(order), price=price, order_qty=qty, new_cl_ord_id=new_id, account=account)
         put_order(answer, f"amended {order_text(answer)}", json_lines)
-        put_fills(executions.take_waiting(), answer.seq, json_lines)
+        put_fills(executions.take_waiting(), answer, json_lines)
 
     run(url, key, work)
 
@@ -243,7 +243,7 @@ async def enter(
     answer = await client.place(symbol, side, qty, price=price, **terms)
     text = "this id was used before; the order is" if answer.dup else "accepted"
     put_order(answer, f"{text} {order_text(answer)}", json_lines)
-    put_fills(executions.take_waiting(), answer.seq, json_lines)
+    put_fills(executions.take_waiting(), answer, json_lines)
 
 
 def price_of(words: list[str] | None) -> str | None:
@@ -274,10 +274,11 @@ def put_order(order: Order, text: str, json_lines: bool) -> None:
     put(record, text, json_lines)
 
 
-def put_fills(events: list[Any], seq: int, json_lines: bool) -> None:
-    """Show what else the same command caused: its trades, and what became of the rest."""
+def put_fills(events: list[Any], order: Order, json_lines: bool) -> None:
+    """Show what else the same command did to the order: its trades, and what became of the rest."""
     for event in events:
-        if getattr(event, "seq", 0) == seq and getattr(event, "exec", "") not in ("", "accepted", "amended"):
+        own = getattr(event, "order_id", 0) == order.order_id and event.seq == order.seq
+        if own and event.exec not in ("accepted", "amended"):
             put({"ev": "exec", **as_record(event)}, execution_text(event), json_lines)
 
 

@@ -1,4 +1,4 @@
-"""`cashew session` and `cashew new-day`: what an operator does during the trading day."""
+"""`cashew session`, `cashew new-day` and `cashew new-account`: what an operator does during the trading day."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import typer
 
 from cashew.commands.common import DEFAULT_URL, JsonOption, KeyOption, UrlOption, operate, put
 
-__all__ = ["app", "new_day"]
+__all__ = ["app", "new_account", "new_day"]
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -97,6 +97,25 @@ def new_day(
             put(event, "", True)
     else:
         print(f"trading day {trading_day} has begun")
+
+
+def new_account(
+    account: Annotated[str, typer.Argument(help="The account's name.", metavar="ACCOUNT")],
+    member: Annotated[str, typer.Option("--member", help="The member through whom it trades.")],
+    owner: Annotated[
+        str | None, typer.Option("--owner", help="The beneficial owner; the account's name if absent.")
+    ] = None,
+    url: UrlOption = DEFAULT_URL,
+    key: KeyOption = None,
+    json_lines: JsonOption = False,
+) -> None:
+    """Define an account.
+
+    Needs an operator's key. Orders of accounts with the same owner do not trade with each other.
+    """
+    body = {"account": account, "member": member, "owner": owner or account}
+    for event in operate(url, key, "/operator/accounts", body):
+        put(event, f"account {account} of {member} is defined", json_lines)
 
 
 def act(action: str, symbol: str, why: str, url: str, key: KeyOption, json_lines: bool) -> None:

@@ -96,3 +96,14 @@ def test_new_day_names_the_day(door: Door, alice: str) -> None:
     ran = cashew("new-day", "2026-11-24", "--why", "morning", "--key", alice, "--url", door.url)
     assert ran.out == "trading day 2026-11-24 has begun\n"
     assert door.asked[0][2] == {"trading_day": "2026-11-24", "why": "morning"}
+
+
+def test_new_account_belongs_to_its_owner(door: Door, alice: str) -> None:
+    door.content = [{"ev": "account.defined", "seq": 1, "account": "A1"}]
+    ran = cashew("new-account", "A1", "--member", "M1", "--key", alice, "--url", door.url)
+    assert ran.out == "account A1 of M1 is defined\n"
+    cashew("new-account", "A2", "--member", "M1", "--owner", "B1", "--key", alice, "--url", door.url)
+    assert [(path, body["owner"]) for path, _, body in door.asked] == [
+        ("/operator/accounts", "A1"),
+        ("/operator/accounts", "B1"),
+    ]
