@@ -1,7 +1,7 @@
 """The messages of `/ws/v1/md` that the server sends, as marketdata/FEED.md describes them.
 
-The structs are the single source of field names and order.  A Frame is the text of one message, made once and
-shared by every reader that it goes to.
+The structs are the single source of field names and order.  A Frame is one message as it goes over the wire, made once
+and shared by every reader that it goes to.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ __all__ = [
     "Trades",
     "Unsubscribed",
     "encode",
+    "frame",
     "parts",
 ]
 
@@ -134,10 +135,16 @@ class Error(_Message, frozen=True, tag="error"):
 
 
 class Frame(NamedTuple):
-    """One encoded message and its size in bytes."""
+    """One message as a server's WebSocket text frame, unmasked and not compressed: the same bytes fit every reader."""
 
-    text: str
-    size: int
+    wire: bytes
+    head: int
+    """Bytes before the JSON."""
+
+    @property
+    def text(self) -> str:
+        """The JSON alone."""
+        return self.wire[self.head :].decode()
 
 
 _encoder: Final = msgspec.json.Encoder()
@@ -145,8 +152,21 @@ _encoder: Final = msgspec.json.Encoder()
 
 def encode(message: _Message) -> Frame:
     """Encode a message once for all its readers."""
-    data = _encoder.encode(message)
-    return Frame(data.decode(), len(data))
+    return frame(_encoder.encode(message))
+
+
+def frame(data: bytes) -> Frame:
+    """Put JSON text into a WebSocket frame (RFC 6455, 5.2: final, opcode text, length in the shortest form).
+
+    >>> frame(b"[]").wire
+    b'\\x81\\x02[]'
+    """
+    size = len(data)
+    if size < 126:
+        return Frame(bytes((0x81, size)) + data, 2)
+    if size < 1 << 16:
+        return Frame(b"\x81\x7e" + size.to_bytes(2, "big") + data, 4)
+    return Frame(b"\x81\x7f" + size.to_bytes(8, "big") + data, 10)
 
 
 def parts(bids: int, asks: int) -> list[tuple[slice, slice]]:

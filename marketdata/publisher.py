@@ -27,7 +27,7 @@ __all__ = ["CLOSE_BUSY", "CLOSE_TOO_BIG", "CLOSE_TOO_SLOW", "Publisher", "Reader
 CLOSE_TOO_BIG: Final = 1009
 CLOSE_BUSY: Final = 1013
 CLOSE_TOO_SLOW: Final = 4008
-BATCH_BYTES: Final = 64 * 1024
+TAKE_BYTES: Final = 64 * 1024
 
 
 class ReaderLimits(NamedTuple):
@@ -46,7 +46,7 @@ class Reader:
     """One connection: what it reads, and what waits for it."""
 
     __slots__ = (
-        "batch", "bytes_queued", "close", "pending", "queue", "snapshots", "subscribed", "wake", "wildcards",
+        "bytes_queued", "close", "pending", "queue", "snapshots", "subscribed", "wake", "wildcards",
     )  # fmt: skip
 
     def __init__(self, wake: Callable[[], None]) -> None:
@@ -55,7 +55,6 @@ class Reader:
         self.bytes_queued = 0
         self.snapshots = 0  # messages of snapshots in the queue, which do not count
         self.close: tuple[int, str] | None = None
-        self.batch = False
         self.subscribed: dict[Topic, int] = {}  # depth
         self.pending: dict[Topic, None] = {}  # subscribed, but the snapshot is not queued yet
         self.wildcards: dict[str, int] = {}  # channel: depth
@@ -138,22 +137,21 @@ class Publisher:
             error = Error(refusal.request_id, False, refusal.code, refusal.text, "not_done")
             self._push(reader, [encode(error)])
 
-    def take(self, reader: Reader) -> str | None:
-        """Give the next text to send, None if nothing waits.  With `batch`, all that waits, as one array."""
+    def take(self, reader: Reader) -> list[Frame]:
+        """Give the frames to send next, TAKE_BYTES of them at most (but always one); none if nothing waits."""
         if reader.pending and not reader.snapshots and not self.feed.restating and reader.close is None:
             self._activate(reader)
-        queue = reader.queue
-        if not queue:
-            return None
-        text = self._pop(reader)
-        if not reader.batch or not queue:
-            return text
-        texts, size = [text], len(text)
-        while queue and size + queue[0][0].size < BATCH_BYTES:
-            text = self._pop(reader)
-            texts.append(text)
-            size += len(text)
-        return f"[{','.join(texts)}]" if len(texts) > 1 else text
+        queue, size = reader.queue, 0
+        frames: list[Frame] = []
+        while queue and (not frames or size + len(queue[0][0].wire) <= TAKE_BYTES):
+            frame, counted = queue.popleft()
+            if counted:
+                reader.bytes_queued -= counted
+            else:
+                reader.snapshots -= 1
+            frames.append(frame)
+            size += len(frame.wire)
+        return frames
 
     def figures(self) -> dict[str, int]:
         """Give the figures for health and metrics."""
@@ -174,8 +172,6 @@ class Publisher:
         if request.symbols == ("*",):
             for channel in request.channels:
                 reader.wildcards[channel] = request.depth if channel == "book" else 0
-        if request.batch is not None:
-            reader.batch = request.batch
         self._push(reader, [encode(Subscribed(request.id, True, self.feed.seq))])
         for symbol in symbols:
             for channel in request.channels:
@@ -260,7 +256,7 @@ class Publisher:
     def _push(self, reader: Reader, frames: list[Frame]) -> None:
         limits, queue = self.limits, reader.queue
         for frame in frames:
-            size = frame.size
+            size = len(frame.wire)
             reader.bytes_queued += size
             if reader.bytes_queued > limits.queue_bytes or len(queue) - reader.snapshots >= limits.queue_messages:
                 self.closed_slow += 1
@@ -268,14 +264,6 @@ class Publisher:
                 return
             queue.append((frame, size))
         reader.wake()
-
-    def _pop(self, reader: Reader) -> str:
-        frame, counted = reader.queue.popleft()
-        if counted:
-            reader.bytes_queued -= counted
-        else:
-            reader.snapshots -= 1
-        return frame.text
 
     def _close(self, reader: Reader, code: int, why: str) -> None:
         """Forget the reader and let its server close the connection; what waited is not sent."""

@@ -24,7 +24,7 @@ _BRACKETS: Final = re.compile(r"[\[\]{}]")
 _SYMBOL: Final = re.compile(NAME_PATTERN)
 _NONE: Final = frozenset[str]()
 _MEMBERS: Final[dict[str, tuple[Set[str], Set[str]]]] = {
-    "subscribe": ({"channels", "symbols"}, {"depth", "batch"}),
+    "subscribe": ({"channels", "symbols"}, {"depth"}),
     "unsubscribe": ({"channels", "symbols"}, _NONE),
     "ping": (_NONE, _NONE),
 }
@@ -63,7 +63,6 @@ class Request(NamedTuple):
     channels: tuple[str, ...] = ()
     symbols: tuple[str, ...] = ()
     depth: int = 0
-    batch: bool | None = None
 
 
 class _DuplicateKeyError(ValueError):
@@ -129,10 +128,7 @@ def parse_request(text: str) -> Request:
     depth = members.get("depth", 0)
     if type(depth) is not int or depth not in DEPTHS or ("depth" in members and "book" not in channels):
         raise RequestError("BAD_VALUE", request_id, "depth")
-    batch = members.get("batch")
-    if "batch" in members and type(batch) is not bool:
-        raise RequestError("BAD_VALUE", request_id, "batch")
-    return Request(op, request_id, channels, symbols, depth, batch)
+    return Request(op, request_id, channels, symbols, depth)
 
 
 def _require_members(members: dict[str, Any], due: Set[str], may: Set[str], request_id: int) -> None:

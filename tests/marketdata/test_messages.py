@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
+from websockets.frames import Frame as ServerFrame
+from websockets.frames import Opcode
 
 from marketdata import messages
 from marketdata.messages import (
@@ -16,23 +18,32 @@ from marketdata.messages import (
     Trade,
     Trades,
     encode,
+    frame,
     parts,
 )
 
 
 def test_a_message_starts_with_its_kind_and_leaves_out_what_it_has_not() -> None:
-    frame = encode(Book("W1", "update", 9, 7, 5, [("3.005", 10, 2)], [], 77))
-    assert frame.text == (
+    said = encode(Book("W1", "update", 9, 7, 5, [("3.005", 10, 2)], [], 77))
+    assert said.text == (
         '{"ev":"book","symbol":"W1","type":"update","seq":9,"prev":7,"ts":5,"bids":[["3.005",10,2]],"asks":[],"crc":77}'
     )
-    assert frame.size == len(frame.text)
     assert json.loads(encode(Book("W1", "snapshot", 9, 0, 5, [], [], 0, "0.005", 0)).text)["depth"] == 0
     assert json.loads(encode(Error(None, False, "BAD_JSON", "x", "not_done")).text)["id"] is None
 
 
-def test_the_size_is_in_bytes() -> None:
-    frame = encode(Status("W1", "update", 9, 7, 5, "halted", "tạm ngừng"))
-    assert frame.size == len(frame.text.encode()) > len(frame.text)
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 127, 65_535, 65_536, 1 << 20])
+def test_a_frame_is_what_the_protocol_asks_for(size: int) -> None:
+    data = b"x" * size
+    made = frame(data)
+    assert made.wire == ServerFrame(Opcode.TEXT, data).serialize(mask=False)
+    assert made.text.encode() == data and made.wire[made.head :] == data
+
+
+def test_text_beyond_ascii_is_framed_by_its_bytes() -> None:
+    said = encode(Status("W1", "update", 9, 7, 5, "halted", "tạm ngừng"))
+    assert said.wire == ServerFrame(Opcode.TEXT, said.text.encode()).serialize(mask=False)
+    assert json.loads(said.text)["reason"] == "tạm ngừng"
 
 
 @pytest.mark.parametrize(
@@ -52,8 +63,8 @@ def test_the_longest_messages_stay_below_a_mebibyte() -> None:
     book = Book("S" * 32, "update", 2**53, 2**53, 2**53, [level] * LEVELS_PER_MESSAGE, [], 2**32 - 1, more=True)
     trade = Trade(2**53, price, 10**9, "sell", 2**53)
     trades = Trades("S" * 32, "update", 2**53, 2**53, [trade] * TRADES_PER_MESSAGE, True)
-    assert 900_000 < encode(book).size < 1 << 20
-    assert 800_000 < encode(trades).size < 1 << 20
+    assert 900_000 < len(encode(book).wire) < 1 << 20
+    assert 800_000 < len(encode(trades).wire) < 1 << 20
 
 
 def test_every_message_is_exported() -> None:

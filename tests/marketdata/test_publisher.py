@@ -11,7 +11,7 @@ import pytest
 
 from engine.schema import MAX_FRAME_BYTES, Side
 from marketdata import messages, streams
-from marketdata.publisher import CLOSE_TOO_BIG, CLOSE_TOO_SLOW, Publisher, Reader, ReaderLimits
+from marketdata.publisher import CLOSE_TOO_BIG, CLOSE_TOO_SLOW, TAKE_BYTES, Publisher, Reader, ReaderLimits
 from tests.marketdata.test_feed import new_day
 from tests.marketdata.venue import SIDES, Block, Copy, Venue, connect, drain, flow_blocks, levels, subscribe
 
@@ -35,9 +35,8 @@ def answer(publisher: Publisher, reader: Reader, text: str | bytes) -> dict[str,
     """Send one frame and give its one answer, which is the first thing that comes."""
     assert drain(publisher, reader) == []
     publisher.receive(reader, text)
-    frame = publisher.take(reader)
-    assert frame is not None
-    value: dict[str, Any] = json.loads(frame)
+    (frame,) = publisher.take(reader)
+    value: dict[str, Any] = json.loads(frame.text)
     return value
 
 
@@ -231,8 +230,8 @@ def test_a_frame_is_encoded_once_for_all_its_readers() -> None:
         watch.read()
     venue.place(Side.BUY, 3, 600)
     follow(venue, publisher)
-    texts = [publisher.take(watch.reader) for watch in watches]
-    assert texts[0] is not None and texts[0] is texts[1] is texts[2]
+    (first,), (second,), (third,) = [publisher.take(watch.reader) for watch in watches]
+    assert first is second is third
 
 
 def test_long_messages_come_in_parts_that_a_simple_reader_applies_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -257,25 +256,19 @@ def test_long_messages_come_in_parts_that_a_simple_reader_applies_one_by_one(mon
         assert [trade["trade_id"] for trade in watch.copies["W1"].trades] == list(range(1, 11))
 
 
-def test_a_batch_is_one_array_of_what_waits() -> None:
+def test_what_waits_is_taken_together_up_to_a_bound() -> None:
     venue, publisher = opened("W1")
-    reader = connect(publisher)
-    subscribe(publisher, reader, batch=True)
-    while publisher.take(reader):
-        pass
-    venue.place(Side.BUY, 3, 600)
-    follow(venue, publisher)
-    alone = publisher.take(reader)
-    assert alone is not None and alone.startswith('{"ev":"book"')
+    watch = Watch(publisher)
+    watch.read()
     for price in range(1000):
         venue.place(Side.BUY, 3, 600 + price % 7)
     follow(venue, publisher)
-    frames = []
-    while (text := publisher.take(reader)) is not None:
-        frames.append(text)
-    assert sum(len(json.loads(text)) for text in frames) == 1000
-    assert 1 < len(frames) < 10 and all(len(text) < 66_000 for text in frames)
-    assert reader.bytes_queued == 0
+    taken = []
+    while frames := publisher.take(watch.reader):
+        taken.append(frames)
+    assert sum(map(len, taken)) == 1000 and 1 < len(taken) < 10
+    assert all(sum(len(frame.wire) for frame in frames) <= TAKE_BYTES for frames in taken)
+    assert watch.reader.bytes_queued == 0
 
 
 # --- slow readers --------------------------------------------------------------------------------------------------
@@ -298,7 +291,7 @@ def test_a_reader_that_does_not_read_is_closed_and_nobody_else(limits: ReaderLim
             break
     assert slow.reader.close == (CLOSE_TOO_SLOW, "too slow") and woken
     assert most <= limits.queue_bytes and number <= limits.queue_messages
-    assert publisher.take(slow.reader) is None and not slow.reader.queue, "what waited is forgotten at once"
+    assert publisher.take(slow.reader) == [] and not slow.reader.queue, "what waited is forgotten at once"
     figures = publisher.figures()
     assert (figures["closed_slow"], figures["readers"], figures["queued_bytes"]) == (1, 1, 0)
     venue.place(Side.BUY, 1, 700)
@@ -306,7 +299,7 @@ def test_a_reader_that_does_not_read_is_closed_and_nobody_else(limits: ReaderLim
     good.read()
     check(good, venue.reference)
     publisher.receive(slow.reader, '{"op":"ping","id":1}')
-    assert publisher.take(slow.reader) is None
+    assert publisher.take(slow.reader) == []
 
 
 def test_one_who_asks_without_reading_is_closed_too() -> None:
@@ -325,9 +318,7 @@ def test_snapshots_wait_for_the_reader_and_never_close_it() -> None:
     follow(venue, publisher)
     watch = Watch(publisher)
     assert len(watch.reader.queue) == 1
-    text = publisher.take(watch.reader)
-    assert text is not None and watch.reader.snapshots == 1
-    assert watch.read() == 90 and watch.reader.close is None
+    assert watch.read() == 91 and watch.reader.close is None
     check(watch, venue.reference)
 
 
@@ -335,14 +326,12 @@ def test_at_most_one_snapshot_waits_though_other_messages_do_too() -> None:
     venue, publisher = opened(*(f"W{i}" for i in range(12)))
     watch = Watch(publisher, channels=["book"])
     most = 0
-    for number in range(60):
-        text = publisher.take(watch.reader)
-        assert text is not None
-        message = json.loads(text)
-        if message["ev"] == "book":
-            watch.copies.setdefault(message["symbol"], Copy()).apply(message)
+    for number in range(20):
+        for message in [json.loads(frame.text) for frame in publisher.take(watch.reader)]:
+            if message["ev"] == "book":
+                watch.copies.setdefault(message["symbol"], Copy()).apply(message)
         most = max(most, watch.reader.snapshots)
-        for _ in range(3 if number < 20 else 0):
+        for _ in range(900 if number < 6 else 0):  # more than one take carries away
             venue.place(Side.BUY, 1, 600)
         follow(venue, publisher)
     assert most == 1
@@ -444,8 +433,8 @@ def private_run(seed: int) -> tuple[list[str], set[str]]:
         names |= {name.decode("latin-1") for name in rows["cl_ord_id"].tolist() if len(name) >= 4}
         publisher.heartbeat(1)
         for reader in readers:
-            while (text := publisher.take(reader)) is not None:
-                frames.append(text)
+            while taken := publisher.take(reader):
+                frames += [frame.text for frame in taken]
     return frames, names
 
 

@@ -17,8 +17,8 @@ def request(op: str = "subscribe", id: Any = 1, **p: Any) -> str:
 
 
 def test_well_formed_requests_are_read() -> None:
-    assert parse_request(request()) == Request("subscribe", 1, ("book",), ("W1",), 0, None)
-    assert parse_request(request(depth=50, batch=True)) == Request("subscribe", 1, ("book",), ("W1",), 50, True)
+    assert parse_request(request()) == Request("subscribe", 1, ("book",), ("W1",), 0)
+    assert parse_request(request(depth=50)) == Request("subscribe", 1, ("book",), ("W1",), 50)
     assert parse_request(request("unsubscribe", 2**53 - 1)).op == "unsubscribe"
     assert parse_request(request(symbols=["*"])).symbols == ("*",)
     assert parse_request(' {"op":"ping","id":0}\n') == Request("ping", 0)
@@ -96,8 +96,6 @@ MALFORMED = [
     (request(depth="10"), "BAD_VALUE", 1),
     (request(depth=False), "BAD_VALUE", 1),
     (request(channels=["trades"], depth=10), "BAD_VALUE", 1),
-    (request(batch=1), "BAD_VALUE", 1),
-    (request(batch=None), "BAD_VALUE", 1),
 ]
 
 

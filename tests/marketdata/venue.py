@@ -187,11 +187,10 @@ class Copy:
 
 
 def drain(publisher: Publisher, reader: Reader) -> list[dict[str, Any]]:
-    """Take all that waits for a reader, decoded; arrays opened."""
+    """Take all that waits for a reader, decoded."""
     messages: list[dict[str, Any]] = []
-    while (text := publisher.take(reader)) is not None:
-        value = json.loads(text)
-        messages += value if isinstance(value, list) else [value]
+    while frames := publisher.take(reader):
+        messages += [json.loads(frame.text) for frame in frames]
     return messages
 
 
