@@ -24,7 +24,6 @@ from engine.schema import (
     EVENT_WORDS_JSON,
     HAS_PRICE,
     HAS_QTY,
-    LAST,
     OFF_TICK,
     OP_WORDS,
     POST_ONLY,
@@ -64,8 +63,8 @@ from gateway.requests import (
 )
 
 __all__ = [
-    "BadRequest", "Directory", "Event", "act_payload", "act_row", "command_kind", "decode", "decode_offline",
-    "disconnect_row", "event_to_json", "offline_act", "read_event", "read_events", "to_row",
+    "AnyEvent", "BadRequest", "Directory", "Event", "TwoSided", "act_payload", "act_row", "command_kind", "decode",
+    "decode_offline", "disconnect_row", "event_to_json", "offline_act", "read_event", "read_events", "to_row",
 ]  # fmt: skip
 
 _ROW: Final = struct.Struct("<BBBBBBHiiqq32sqqqiiqqqii")
@@ -80,11 +79,12 @@ _SIDE: Final[dict[Any, int]] = {UNSET: 0, **words(Side)}
 _ORD_TYPE: Final[dict[Any, int]] = {UNSET: int(OrdType.LIMIT), **words(OrdType)}
 _TIME_IN_FORCE: Final[dict[Any, int]] = {UNSET: int(TimeInForce.DAY), **words(TimeInForce)}
 _SMP: Final[dict[Any, int]] = {UNSET: 0, **words(Smp)}
-_KIND_OF_TAG: Final[dict[str, CommandKind]] = dict(OP_WORDS)
+_LIMIT: Final = int(OrdType.LIMIT)
+_TICK_SIZE: Final = int(Code.TICK_SIZE)
 
 
 class Event(NamedTuple):
-    """An EVENT row as Python numbers; what a row of its kind does not have is 0 or empty."""
+    """An EVENT row as Python numbers."""
 
     seq: int
     time: int
@@ -106,40 +106,70 @@ class Event(NamedTuple):
     qty: int
     leaves_qty: int
     cum_qty: int
-    cl_ord_id: str
+    padded_id: bytes
     delta_qty: int
     old_price: int
+
+    @property
+    def cl_ord_id(self) -> str:
+        """The client order id as text, empty if the event has none."""
+        return self.padded_id.rstrip(b"\0").decode("ascii", "replace")
+
+
+class TwoSided(NamedTuple):
+    """A TRADE or ORDER_PREVENTED row as Python numbers: the same head, and both orders."""
+
+    seq: int
+    time: int
+    i: int
+    instrument: int
+    account: int
+    kind: int
+    phase: int
+    code: int
+    rule: int
+    flags: int
+    side: int
+    ord_type: int
+    time_in_force: int
+    reason: int
+    op: int
+    order_id: int
+    price: int
+    qty: int
+    leaves_qty: int
+    cum_qty: int
     trade_id: int
     resting_order_id: int
     resting_account: int
     smp: int
     resting_leaves_qty: int
-
-    @property
-    def is_last(self) -> bool:
-        """Whether this is the last event of its command."""
-        return bool(self.flags & LAST)
+    fee: int
+    resting_fee: int
 
 
-_TWO_SIDED: Final = (int(EventKind.TRADE), int(EventKind.ORDER_PREVENTED))
+AnyEvent = Event | TwoSided
 _KIND_AT: Final = 28
+_ROW_BYTES: Final = EVENT.itemsize
+_TWO_SIDED: Final = frozenset({int(EventKind.TRADE), int(EventKind.ORDER_PREVENTED)})
+_new: Final = tuple.__new__
 
 
-def read_event(row: Any) -> Event:
+def read_event(row: Any) -> AnyEvent:
     """Read one EVENT row, given as its 128 bytes or as a numpy record."""
-    raw = bytes(row) if isinstance(row, (bytes, bytearray, memoryview)) else row.tobytes()
-    if raw[_KIND_AT] in _TWO_SIDED:
-        fields = _TRADE.unpack(raw)
-        return Event._make((*fields[:20], "", 0, 0, *fields[20:25]))
-    fields = _EVENT.unpack(raw)
-    client_id = fields[20].rstrip(b"\0").decode("ascii", "replace")
-    return Event._make((*fields[:20], client_id, fields[21], fields[22], 0, 0, 0, 0, 0))
+    return _read(bytes(row) if isinstance(row, (bytes, bytearray, memoryview)) else row.tobytes(), 0)
 
 
-def read_events(events: npt.NDArray[np.void]) -> list[Event]:
+def read_events(events: npt.NDArray[np.void]) -> list[AnyEvent]:
     """Read the EVENT rows of a block, in order."""
     raw = events.tobytes()
-    return [read_event(raw[at : at + EVENT.itemsize]) for at in range(0, len(raw), EVENT.itemsize)]
+    return [_read(raw, at) for at in range(0, len(raw), _ROW_BYTES)]
+
+
+def _read(raw: bytes, at: int) -> AnyEvent:
+    if raw[at + _KIND_AT] in _TWO_SIDED:
+        return _new(TwoSided, _TRADE.unpack_from(raw, at))
+    return _new(Event, _EVENT.unpack_from(raw, at))
 
 
 def to_row(
@@ -306,7 +336,7 @@ _MAKERS: Final[dict[type, Callable[[Any, Directory, int, int, int], bytes]]] = {
 
 def command_kind(request: Any) -> CommandKind:
     """The kind of command that a request asks for."""
-    return _KIND_OF_TAG[request.__struct_config__.tag]
+    return OP_WORDS[request.__struct_config__.tag]
 
 
 def act_payload(terms: dict[str, Any]) -> bytes:
@@ -337,51 +367,52 @@ _SIDES, _TYPES, _TIFS, _SMPS, _PHASES, _REASONS, _STATUSES = (
 def event_to_json(row: Any, directory: Directory) -> dict[str, Any]:
     """One event in the words of DESIGN 10: what `cashew match` prints, and the body of a socket's answer.
 
-    `row` is an Event, a numpy record or 128 bytes.  Fields that the event does not have are left out.
+    `row` is an Event, a TwoSided, a numpy record or 128 bytes.  Fields that the event does not have are left out.
     """
-    event = row if isinstance(row, Event) else read_event(row)
+    event: AnyEvent = row if isinstance(row, (Event, TwoSided)) else read_event(row)
     out: dict[str, Any] = {"ev": _EVS[event.kind], "seq": event.seq, "i": event.i}
     if event.account > 0:
         out["account"] = directory.account(event.account)
-    symbol = directory.symbol(event.instrument)
-    if symbol:
-        out["symbol"] = symbol
+    if event.instrument > 0:
+        symbol = directory.symbol(event.instrument)
+        if symbol:
+            out["symbol"] = symbol
     _BODIES[event.kind](event, directory, out)
     out["ts"] = event.time // 1000
     return out
 
 
-def _put_order(event: Event, directory: Directory, out: dict[str, Any]) -> None:
+def _put_order(event: Any, directory: Directory, out: dict[str, Any]) -> None:
     if event.order_id:
         out["order_id"] = event.order_id
-    if event.cl_ord_id:
-        out["cl_ord_id"] = event.cl_ord_id
-    for key, table, value in (
-        ("side", _SIDES, event.side),
-        ("ord_type", _TYPES, event.ord_type),
-        ("time_in_force", _TIFS, event.time_in_force),
-    ):
-        if value:
-            out[key] = table.get(value, "")
-    if directory.symbol(event.instrument) and (event.ord_type == OrdType.LIMIT or event.price):
+    client_id = event.padded_id.rstrip(b"\0")
+    if client_id:
+        out["cl_ord_id"] = client_id.decode("ascii", "replace")
+    if event.side:
+        out["side"] = _SIDES.get(event.side, "")
+    if event.ord_type:
+        out["ord_type"] = _TYPES.get(event.ord_type, "")
+    if event.time_in_force:
+        out["time_in_force"] = _TIFS.get(event.time_in_force, "")
+    if (event.price or (event.ord_type == _LIMIT and event.code != _TICK_SIZE)) and "symbol" in out:
         out["price"] = directory.price_text(event.instrument, event.price)
 
 
-def _put_live(event: Event, directory: Directory, out: dict[str, Any]) -> None:
+def _put_live(event: Any, directory: Directory, out: dict[str, Any]) -> None:
     _put_order(event, directory, out)
     out["order_qty"] = event.qty
     out["leaves_qty"] = event.leaves_qty
     out["cum_qty"] = event.cum_qty
 
 
-def _put_amended(event: Event, directory: Directory, out: dict[str, Any]) -> None:
+def _put_amended(event: Any, directory: Directory, out: dict[str, Any]) -> None:
     _put_live(event, directory, out)
     out["priority"] = "kept" if event.flags & PRIORITY_KEPT else "lost"
     out["old_price"] = directory.price_text(event.instrument, event.old_price)
     out["old_leaves_qty"] = event.delta_qty
 
 
-def _put_refusal(event: Event, directory: Directory, out: dict[str, Any]) -> None:
+def _put_refusal(event: Any, directory: Directory, out: dict[str, Any]) -> None:
     _put_order(event, directory, out)
     if event.qty:
         out["order_qty"] = event.qty
@@ -391,14 +422,14 @@ def _put_refusal(event: Event, directory: Directory, out: dict[str, Any]) -> Non
     out["text"] = _CODE_TEXTS[event.code]
 
 
-def _put_ended(event: Event, directory: Directory, out: dict[str, Any]) -> None:
+def _put_ended(event: Any, directory: Directory, out: dict[str, Any]) -> None:
     _put_live(event, directory, out)
     if event.reason:
         out["reason"] = _REASONS[event.reason]
     out["canceled_qty" if event.kind == EventKind.ORDER_CANCELED else "expired_qty"] = event.delta_qty
 
 
-def _put_status(event: Event, directory: Directory, out: dict[str, Any]) -> None:
+def _put_status(event: Any, directory: Directory, out: dict[str, Any]) -> None:
     _put_live(event, directory, out)
     out["status"] = _STATUSES[event.reason]
     out["code"] = _CODES[event.code]
@@ -407,7 +438,7 @@ def _put_status(event: Event, directory: Directory, out: dict[str, Any]) -> None
         out["dup"] = True
 
 
-def _put_trade(event: Event, directory: Directory, out: dict[str, Any]) -> None:
+def _put_trade(event: Any, directory: Directory, out: dict[str, Any]) -> None:
     if event.kind == EventKind.TRADE:
         out["trade_id"] = event.trade_id
     else:
@@ -423,37 +454,37 @@ def _put_trade(event: Event, directory: Directory, out: dict[str, Any]) -> None:
     out["cum_qty"] = event.cum_qty
 
 
-def _put_count(event: Event, _directory: Directory, out: dict[str, Any]) -> None:
+def _put_count(event: Any, _directory: Directory, out: dict[str, Any]) -> None:
     if event.side:
         out["side"] = _SIDES[event.side]
     out["count"] = event.qty
 
 
-def _put_phase(event: Event, _directory: Directory, out: dict[str, Any]) -> None:
+def _put_phase(event: Any, _directory: Directory, out: dict[str, Any]) -> None:
     out["phase"] = _PHASES[event.phase]
     if event.reason:
         out["previous"] = _PHASES[event.reason]
 
 
-def _put_account(event: Event, directory: Directory, out: dict[str, Any]) -> None:
+def _put_account(event: Any, directory: Directory, out: dict[str, Any]) -> None:
     out["member"] = directory.members[event.account]
     out["owner"] = directory.owners[event.account]
 
 
-def _put_day(event: Event, _directory: Directory, out: dict[str, Any]) -> None:
+def _put_day(event: Any, _directory: Directory, out: dict[str, Any]) -> None:
     day = str(event.qty)
     out["trading_day"] = f"{day[:-4]}-{day[-4:-2]}-{day[-2:]}"
 
 
-def _put_restored(event: Event, _directory: Directory, out: dict[str, Any]) -> None:
+def _put_restored(event: Any, _directory: Directory, out: dict[str, Any]) -> None:
     out["orders"] = event.qty
 
 
-def _put_nothing(_event: Event, _directory: Directory, _out: dict[str, Any]) -> None:
+def _put_nothing(_event: Any, _directory: Directory, _out: dict[str, Any]) -> None:
     pass
 
 
-_BODIES: Final[dict[int, Callable[[Event, Directory, dict[str, Any]], None]]] = {
+_BODIES: Final[dict[int, Callable[[Any, Directory, dict[str, Any]], None]]] = {
     EventKind.ORDER_ACCEPTED: _put_live,
     EventKind.ORDER_REJECTED: _put_refusal,
     EventKind.ORDER_CANCELED: _put_ended,

@@ -112,21 +112,21 @@ class Connection:
         if self.state is not State.CLOSED:
             self.outbox.append(_encode(message))
 
-    def take_frames(self) -> list[str]:
+    def take_frames(self) -> list[bytes]:
         """What the outbox holds, as frames: one for all if the client wants batches, else one for each."""
         out, self.outbox = self.outbox, []
         if not self._batch:
-            return [message.decode() for message in out]
-        frames: list[str] = []
+            return out
+        frames: list[bytes] = []
         part: list[bytes] = []
         size = 0
         for message in out:
             if size + len(message) > MAX_FRAME_OUT and part:
-                frames.append(f"[{b','.join(part).decode()}]")
+                frames.append(b"[%b]" % b",".join(part))
                 part, size = [], 0
             part.append(message)
             size += len(message) + 1
-        frames.append(f"[{b','.join(part).decode()}]")
+        frames.append(b"[%b]" % b",".join(part))
         return frames
 
     def _enter(self, state: State) -> None:

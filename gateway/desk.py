@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from engine.schema import ACT_FIRST, LAST, MAX_BLOCK_ROWS, MAX_PAYLOAD_BYTES, CommandKind
 from gateway.accounts import Key, KeyRing
-from gateway.codec import BadRequest, Event, act_row, disconnect_row, event_to_json, read_events
+from gateway.codec import AnyEvent, BadRequest, act_row, disconnect_row, event_to_json, read_events
 from gateway.connection import CLOSE_LOGON, CLOSE_RESTART, Connection, State
 from gateway.directory import Directory
 from gateway.reports import Order, Reports, answer_to_json, exec_to_json
@@ -45,7 +45,7 @@ class Ticket:
         self.at_last = at_last
         self.named = named
 
-    def take(self, event: Event, desk: Desk) -> bool:
+    def take(self, event: AnyEvent, desk: Desk) -> bool:
         """Take one event of the row's command; whether it became a message."""
         if event.flags & LAST:
             self.connection.in_flight -= 1
@@ -72,7 +72,7 @@ class Act:
         self.events: list[dict[str, Any]] = []
         self.connection: Connection | None = None
 
-    def take(self, event: Event, desk: Desk) -> bool:
+    def take(self, event: AnyEvent, desk: Desk) -> bool:
         """Take one event; the last one completes the act."""
         self.events.append(event_to_json(event, desk.directory))
         if event.flags & LAST:
@@ -218,16 +218,17 @@ class Desk:
         Without tickets (a replayed or a restated block) it is folded only.
         """
         directory, reports = self.directory, self.reports
-        directory.learn(commands, payload, events)
+        parsed = read_events(events)
+        directory.learn_acts(commands, payload, parsed)
         if not tickets:
             orders = commands[commands["kind"] < ACT_FIRST]
             self._next_session = max(self._next_session, int(orders["client_session"].max(initial=0)) + 1)
-            for event in read_events(events):
+            for event in parsed:
                 reports.learn(event)
             return
         first = directory.seq - len(tickets) + 1
         touched: dict[Connection, None] = {}
-        for event in read_events(events):
+        for event in parsed:
             own, other = reports.learn(event)
             ticket = tickets[event.seq - first]
             if ticket is not None and ticket.take(event, self):
@@ -240,7 +241,7 @@ class Desk:
         for connection in touched:
             connection.wake()
 
-    def _report(self, event: Event, order: Order, touched: dict[Connection, None]) -> None:
+    def _report(self, event: AnyEvent, order: Order, touched: dict[Connection, None]) -> None:
         listeners = self._listeners.get(self.directory.account_names[order.account])
         if listeners:
             report = exec_to_json(event, order, self.directory)

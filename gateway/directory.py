@@ -7,19 +7,49 @@ that a restart builds from the log equals the one that the running venue has bui
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from engine.schema import EventKind, Phase, Tick
+from engine.schema import COMMAND, EventKind, Phase, Tick
 
 __all__ = ["Directory", "Instrument"]
 
 CACHED_PRICES: Final = 65_536
 _FIRST_ACT: Final = int(EventKind.INSTRUMENT_DEFINED)
-_DEFINED: Final = (EventKind.INSTRUMENT_DEFINED, EventKind.ACCOUNT_DEFINED)
+_BY_TERMS: Final = frozenset({EventKind.INSTRUMENT_DEFINED, EventKind.ACCOUNT_DEFINED, EventKind.PHASE_CHANGED})
+_ACT_FIELDS: Final = ["kind", "seq", "instrument", "account", "phase", "qty"]
+assert COMMAND.fields is not None
+_SEQ_AT: Final = COMMAND.fields["seq"][1]
+
+
+class ActEvent(Protocol):
+    """What is looked at of an event row; those read by the codec have it."""
+
+    @property
+    def kind(self) -> int: ...
+    @property
+    def seq(self) -> int: ...
+    @property
+    def instrument(self) -> int: ...
+    @property
+    def account(self) -> int: ...
+    @property
+    def phase(self) -> int: ...
+    @property
+    def qty(self) -> int: ...
+
+
+class _Act(NamedTuple):
+    kind: int
+    seq: int
+    instrument: int
+    account: int
+    phase: int
+    qty: int
 
 
 @dataclass(slots=True)
@@ -68,40 +98,40 @@ class Directory:
 
     def learn(self, commands: npt.NDArray[np.void], payload: bytes, events: npt.NDArray[np.void]) -> None:
         """Fold one durable block: COMMAND rows of contiguous seq, their payload section and all their EVENT rows."""
-        if not len(commands):
-            return
-        first = int(commands["seq"][0])
-        self.seq = first + len(commands) - 1
-        if int(events["kind"].max(initial=0)) < _FIRST_ACT:
-            return
-        for event in events[events["kind"] >= _FIRST_ACT]:
-            kind = int(event["kind"])
-            if kind == EventKind.PHASE_CHANGED or kind in _DEFINED:
-                command = commands[int(event["seq"]) - first]
-                start = int(command["target_lo"])
-                terms = json.loads(payload[start : start + int(command["target_hi"])])
-                self._define(kind, event, terms)
-            elif kind == EventKind.DAY_OPENED:
-                self._clear()
-                self.trading_day = int(event["qty"])
+        if len(commands):
+            self.learn_acts(commands, payload, [_Act(*map(int, row)) for row in events[_ACT_FIELDS].tolist()])
 
-    def _define(self, kind: int, event: np.void, terms: dict[str, Any]) -> None:
-        number = int(event["instrument"])
-        if kind == EventKind.PHASE_CHANGED:
+    def learn_acts(self, commands: npt.NDArray[np.void], payload: bytes, events: Iterable[ActEvent]) -> None:
+        """The same, of a block that is not empty and whose events have been read already."""
+        raw = commands[-1:].tobytes()
+        self.seq = int.from_bytes(raw[_SEQ_AT : _SEQ_AT + 8], "little")
+        for event in events:
+            if event.kind < _FIRST_ACT:
+                continue
+            if event.kind in _BY_TERMS:
+                command = commands[event.seq - self.seq - 1]
+                start = int(command["target_lo"])
+                self._define(event, json.loads(payload[start : start + int(command["target_hi"])]))
+            elif event.kind == EventKind.DAY_OPENED:
+                self._clear()
+                self.trading_day = event.qty
+
+    def _define(self, event: ActEvent, terms: dict[str, Any]) -> None:
+        number = event.instrument
+        if event.kind == EventKind.PHASE_CHANGED:
             instrument = self.instruments[number]
             assert instrument is not None, "a phase changes only after the instrument's definition"
-            instrument.phase = Phase(int(event["phase"]))
+            instrument.phase = Phase(event.phase)
             instrument.why = terms.get("why", "")
-        elif kind == EventKind.INSTRUMENT_DEFINED:
+        elif event.kind == EventKind.INSTRUMENT_DEFINED:
             assert number == len(self.instruments), "instruments are numbered in the order of their definition"
             symbol = terms["symbol"]
             self.instruments.append(Instrument(number, symbol, Tick.parse(terms["tick"]), terms))
             self.numbers[symbol] = number
         else:
-            number = int(event["account"])
-            assert number == len(self.account_names), "accounts are numbered in the order of their definition"
+            assert event.account == len(self.account_names), "accounts are numbered in the order of their definition"
             self.account_names.append(terms["account"])
-            self.account_numbers[terms["account"]] = number
+            self.account_numbers[terms["account"]] = event.account
             self.members.append(terms["member"])
             self.owners.append(terms["owner"])
 

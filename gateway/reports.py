@@ -12,7 +12,7 @@ from typing import Any, Final
 from msgspec import UNSET
 
 from engine.schema import EventKind, OrdStatus, OrdType, Side, Smp, TimeInForce, word
-from gateway.codec import Event, event_to_json
+from gateway.codec import AnyEvent, Event, TwoSided, event_to_json
 from gateway.directory import Directory
 
 __all__ = ["Order", "Reports", "answer_to_json", "exec_to_json", "order_to_json"]
@@ -81,18 +81,28 @@ class Reports:
         self._by_client_id: dict[int, dict[str, Order]] = {}
         self._live: dict[int, dict[int, Order]] = {}
 
-    def learn(self, event: Event) -> tuple[Order | None, Order | None]:
+    def learn(self, event: AnyEvent) -> tuple[Order | None, Order | None]:
         """Fold one event; return the orders it is about, as they stand after it: its own, and a trade's resting one."""
         kind = event.kind
-        if kind == _TRADE:
+        if type(event) is TwoSided:
             own, other = self._orders[event.order_id], self._orders[event.resting_order_id]
-            self._fill(own, event.leaves_qty, event.cum_qty)
-            self._fill(other, event.resting_leaves_qty, other.cum_qty + event.qty)
+            if kind == _TRADE:
+                self._fill(own, event.leaves_qty, event.cum_qty)
+                self._fill(other, event.resting_leaves_qty, other.cum_qty + event.qty)
+            elif event.smp == _DECREMENT:
+                for order, leaves in ((own, event.leaves_qty), (other, event.resting_leaves_qty)):
+                    order.leaves_qty = leaves
+                    order.order_qty = order.cum_qty + leaves
             return own, other
+        assert isinstance(event, Event), "a row is one-sided or two-sided"
         if kind in (_ACCEPTED, _RESTORED):
             own = self._orders[event.order_id] = Order(event)
-            self._by_client_id.setdefault(event.account, {})[event.cl_ord_id] = own
-            self._live.setdefault(event.account, {})[event.order_id] = own
+            account = event.account
+            if account not in self._live:
+                self._live[account] = {}
+                self._by_client_id[account] = {}
+            self._by_client_id[account][own.cl_ord_id] = own
+            self._live[account][own.order_id] = own
             return own, None
         if kind in (_CANCELED, _EXPIRED):
             own = self._orders[event.order_id]
@@ -106,13 +116,6 @@ class Reports:
             own.cl_ord_id = event.cl_ord_id
             self._by_client_id[own.account][event.cl_ord_id] = own
             return own, None
-        if kind == _PREVENTED:
-            own, other = self._orders[event.order_id], self._orders[event.resting_order_id]
-            if event.smp == _DECREMENT:
-                for order, leaves in ((own, event.leaves_qty), (other, event.resting_leaves_qty)):
-                    order.leaves_qty = leaves
-                    order.order_qty = order.cum_qty + leaves
-            return own, other
         if kind == _DAY_OPENED:
             self._clear()
         return None, None
@@ -166,7 +169,7 @@ def order_to_json(order: Order, directory: Directory) -> dict[str, Any]:
     return out
 
 
-def exec_to_json(event: Event, order: Order, directory: Directory) -> dict[str, Any]:
+def exec_to_json(event: AnyEvent, order: Order, directory: Directory) -> dict[str, Any]:
     """The private report of an event to the account of one of its orders, whose state after it `order` is."""
     kind = event.kind
     out: dict[str, Any] = {
@@ -188,7 +191,7 @@ def exec_to_json(event: Event, order: Order, directory: Directory) -> dict[str, 
     }
     if order.ord_type == OrdType.LIMIT or order.price:
         out["price"] = directory.price_text(order.instrument, order.price)
-    if kind == _TRADE:
+    if type(event) is TwoSided and kind == _TRADE:
         out["last_px"] = directory.price_text(event.instrument, event.price)
         out["last_qty"] = event.qty
         out["trade_id"] = event.trade_id
@@ -201,7 +204,7 @@ def exec_to_json(event: Event, order: Order, directory: Directory) -> dict[str, 
     return out
 
 
-def answer_to_json(event: Event, request_id: int, directory: Directory) -> dict[str, Any]:
+def answer_to_json(event: AnyEvent, request_id: int, directory: Directory) -> dict[str, Any]:
     """The answer to the request whose command's event this is (the first, of a mass cancel the last)."""
     out = event_to_json(event, directory)
     if event.kind == _REJECTED:

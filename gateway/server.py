@@ -10,111 +10,116 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 from fastapi import APIRouter
 from starlette.routing import WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
-from gateway.connection import CLOSE_SLOW, Connection, State
+from gateway.connection import CLOSE_SLOW, Connection
 from gateway.desk import Desk
+from gateway.transport import TRANSPORT, Transport
 
 __all__ = ["TRADE_PATH", "TradeDoor", "Wire", "make_router"]
 
 TRADE_PATH: Final = "/ws/v1/trade"
 CLOSE_OURS: Final = 1011
-ABORT_EXTENSION: Final = "cashew.abort"  # how the application drops a connection whose peer takes nothing any more
 QUEUE_FRAMES: Final = 4_096
 QUEUE_BYTES: Final = 4 << 20
 _log: Final = logging.getLogger("cashew.trade")
 
 
 class Wire:
-    """The writing side of one connection."""
+    """Both sides of one connection's socket."""
 
-    __slots__ = ("_blocked", "_bytes", "_ended", "_ending", "_queue", "_send", "abort", "connection", "linger_seconds")
-
-    def __init__(self, connection: Connection, send: Send, abort: Callable[[], None], linger_seconds: float) -> None:
+    def __init__(self, connection: Connection, transport: Transport, send: Send, linger_seconds: float) -> None:
         self.connection = connection
-        self.abort = abort
-        self.linger_seconds = linger_seconds
+        self._transport = transport
         self._send = send
-        self._queue: deque[str] = deque()
+        self._linger_seconds = linger_seconds
+        self._queue: deque[bytes] = deque()
         self._bytes = 0
-        self._blocked = False
-        self._ended = False
-        self._ending = False
+        self._closing: asyncio.Task[None] | None = None
+
+    def on_text(self, text: str) -> None:
+        """Take a frame, and write what it caused at once."""
+        connection = self.connection
+        try:
+            connection.receive(text)
+        except Exception:
+            self._fail()
+        if connection.outbox or connection.close_code:
+            self.flush()
+
+    def on_binary(self) -> None:
+        """Take note of a binary frame."""
+        self.connection.receive_binary()
+        self.flush()
+
+    def on_late(self) -> None:
+        """Close a client that has not logged on in time."""
+        self.connection.logon_timed_out()
+        self.flush()
 
     def flush(self) -> None:
         """Write what the connection has to say, and its close if it has ended."""
         connection = self.connection
-        if self._ended:
-            connection.outbox.clear()
-            return
         if connection.outbox:
             for frame in connection.take_frames():
-                self._put(frame)
+                if self._transport.is_writable and not self._queue:
+                    self._transport.write_text(frame)
+                else:
+                    self._wait(frame)
         if connection.close_code:
             self._end()
 
-    def _put(self, frame: str) -> None:
-        if not self._blocked:
-            self._write({"type": "websocket.send", "text": frame})
-            return
+    def on_writable(self) -> None:
+        """Go on with what waits."""
+        while self._queue and self._transport.is_writable:
+            frame = self._queue.popleft()
+            self._bytes -= len(frame)
+            self._transport.write_text(frame)
+
+    def _wait(self, frame: bytes) -> None:
         self._queue.append(frame)
         self._bytes += len(frame)
         if len(self._queue) > QUEUE_FRAMES or self._bytes > QUEUE_BYTES:
-            self._queue.clear()
-            self._bytes = 0
             self.connection.close(CLOSE_SLOW, "this reader is too slow")
 
-    def _write(self, message: dict[str, Any]) -> None:
-        """Run the server's send to its end, or to where it waits for the socket to take more."""
-        self._step(self._send(message))  # type: ignore[arg-type]
-
-    def _step(self, sending: Coroutine[Any, Any, None]) -> None:
-        try:
-            waiting = sending.send(None)
-        except StopIteration:
-            self._blocked = False
-            return
-        except Exception as error:  # the client is gone; the reading side learns it too and cleans up
-            self._ended = True
-            self._queue.clear()
-            _log.debug("a client went while it was written to: %r", error)
-            return
-        self._blocked = True
-        waiting._asyncio_future_blocking = False  # as a task does that awaits a future
-        waiting.add_done_callback(lambda _: self._resume(sending))
-
-    def _resume(self, sending: Coroutine[Any, Any, None]) -> None:
-        self._step(sending)
-        while self._queue and not self._blocked and not self._ended:
-            frame = self._queue.popleft()
-            self._bytes -= len(frame)
-            self._write({"type": "websocket.send", "text": frame})
-        if self.connection.close_code:
-            self._end()
+    def _fail(self) -> None:
+        _log.exception("an error in serving client session %d", self.connection.client_session)
+        self.connection.close(CLOSE_OURS, "an error of the exchange")
 
     def _end(self) -> None:
-        """Send the close once all before it is written; a peer that does not take it in time is dropped."""
-        if self._ended:
-            return
-        if not self._ending:
-            self._ending = True
-            asyncio.get_running_loop().call_later(self.linger_seconds, self.abort)
-        if not self._blocked and not self._queue:
-            self._ended = True
-            code, text = self.connection.close_code, self.connection.close_text
-            self._write({"type": "websocket.close", "code": code, "reason": text})
+        """Send the close behind all that is written; a peer that does not take it in time is dropped."""
+        if self._closing is None:
+            if self.connection.close_code == CLOSE_SLOW:
+                self._queue.clear()
+            self._closing = asyncio.get_running_loop().create_task(self._close())
+
+    async def _close(self) -> None:
+        connection = self.connection
+        try:
+            async with asyncio.timeout(self._linger_seconds):
+                while self._queue:
+                    await self._transport.writable.wait()
+                    self.on_writable()
+                await self._send(
+                    {"type": "websocket.close", "code": connection.close_code, "reason": connection.close_text}
+                )
+        except (OSError, RuntimeError):
+            return  # it has gone, or is being closed already
+        except TimeoutError:
+            pass
+        await asyncio.sleep(self._linger_seconds)  # for its own closing frame
+        self._transport.abort()
 
 
 class TradeDoor:
-    """The ASGI application of the trade socket."""
+    """The ASGI application of the trade socket; served with `gateway.transport.UVICORN_OPTIONS`."""
 
     def __init__(
-        self, desk: Desk, *, most_connections: int = 1_024, logon_seconds: float = 5.0, linger_seconds: float = 2.0
+        self, desk: Desk, *, most_connections: int = 1_024, logon_seconds: float = 5.0, linger_seconds: float = 10.0
     ) -> None:
         self.desk = desk
         self.most_connections = most_connections
@@ -131,52 +136,30 @@ class TradeDoor:
             return
         self.open += 1
         connection = Connection(self.desk)
+        wire = Wire(connection, scope["extensions"][TRANSPORT]["it"], send, self.linger_seconds)
         try:
             await send({"type": "websocket.accept"})
-            await self._serve(connection, scope, receive, send)
+            await self._serve(wire, scope, receive)
         except OSError:
             pass  # the client has gone
         finally:
             self.open -= 1
             connection.lost()
 
-    async def _serve(self, connection: Connection, scope: Scope, receive: Receive, send: Send) -> None:
-        loop = asyncio.get_running_loop()
-        abort = scope.get("extensions", {}).get(ABORT_EXTENSION, {}).get("call")
-        wire = Wire(connection, send, abort or _task_canceler(), self.linger_seconds)
+    async def _serve(self, wire: Wire, scope: Scope, receive: Receive) -> None:
+        connection = wire.connection
         connection.wake = wire.flush
-        hurry = loop.call_later(self.logon_seconds, _time_out, connection, wire)
+        scope["extensions"][TRANSPORT]["it"].listen(wire.on_text, wire.on_writable)
+        hurry = asyncio.get_running_loop().call_later(self.logon_seconds, wire.on_late)
         try:
             while (message := await receive())["type"] == "websocket.receive":
                 text = message.get("text")
-                try:
-                    if text is not None:
-                        connection.receive(text)
-                    else:
-                        connection.receive_binary()
-                except Exception:
-                    _log.exception("an error in serving client session %d", connection.client_session)
-                    connection.close(CLOSE_OURS, "an error of the exchange")
-                if connection.outbox or connection.close_code:
-                    wire.flush()
+                if text is None:
+                    wire.on_binary()
+                else:
+                    wire.on_text(text)
         finally:
             hurry.cancel()
-
-
-def _time_out(connection: Connection, wire: Wire) -> None:
-    if connection.state is State.HELLO:
-        connection.logon_timed_out()
-        wire.flush()
-
-
-def _task_canceler() -> Callable[[], None]:
-    task = asyncio.current_task()
-    assert task is not None, "a connection is served by a task"
-
-    def cancel() -> None:
-        task.cancel()
-
-    return cancel
 
 
 def make_router(desk: Desk, **options: Any) -> APIRouter:

@@ -1,8 +1,8 @@
 """The venue: the only place that wires the packages, and the loop that moves commands to the log and events back.
 
-Floor 5.  One thread decides, one syncs.  All rows waiting at a turn become one block; a turn runs at the end of the
-loop's pass in which the first row came, so an idle venue answers at once and a busy one gathers.  What a block caused
-is told when it is durable, in order, first to those who asked, then to the accounts it touches, then to the public.
+Floor 5.  One thread decides, one syncs.  All rows waiting at a turn become one block; the first row of a pass of the
+loop has its turn at once, all others at the pass's end, so an idle venue loses no time and a busy one gathers.  What a
+block caused is told when it is durable, in order, first to those who asked, then to the accounts it touches, then to the public.
 A failed write or sync, or a broken invariant, ends the process: memory is then ahead of the truth.
 """
 
@@ -12,16 +12,18 @@ import asyncio
 import contextlib
 import gc
 import logging
+import os
 import signal
 import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import uvicorn
 import uvloop
+from fastapi import FastAPI
 
 from engine.day import trading_day_of
 from engine.instruments import listed
@@ -38,8 +40,8 @@ from gateway.control import make_app
 from gateway.desk import Act, Desk
 from gateway.server import make_router as make_trade_router
 from gateway.settings import Settings
+from gateway.transport import UVICORN_OPTIONS
 from marketdata.publisher import Publisher, ReaderLimits
-from marketdata.server import UVICORN_OPTIONS
 from marketdata.server import make_router as make_market_data_router
 
 __all__ = ["Venue", "serve"]
@@ -51,6 +53,7 @@ DRAIN_SECONDS: Final = 10.0
 BOTS_SECONDS: Final = 5.0
 CALENDAR_SECONDS: Final = 0.25
 HOUSEKEEPING_SECONDS: Final = 1.0
+Extend = Callable[[FastAPI], None]
 _log: Final = logging.getLogger("cashew.venue")
 
 
@@ -70,7 +73,7 @@ class Venue:
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
         self._turn_due = False
-        self._told = asyncio.Event()  # set whenever a block has been told
+        self._pass_used = True  # until the loop runs
         now_ns = time.time_ns()
         self.log = Log.open(
             settings.data,
@@ -84,6 +87,7 @@ class Venue:
             sync=self.sync,
         )
         self.sequencer = Sequencer(self.log.matcher.run_block, self.log.journal, last_time_ns=self.log.time_ns)
+        self._loop.call_soon(self._end_pass)
         known = self.desk.directory.account_numbers
         for account in accounts:
             if account["account"] not in known:
@@ -96,6 +100,18 @@ class Venue:
         self.desk.submit_act(Act(kind, act_payload(terms), 0, _note_refusal))
 
     def _wake(self) -> None:
+        """Rows have come: the first of a pass of the loop is carried out at once, the others gather to its end."""
+        if self._pass_used:
+            self._schedule()
+        else:
+            self._pass_used = True
+            self._loop.call_soon(self._end_pass)
+            self._turn()
+
+    def _end_pass(self) -> None:
+        self._pass_used = False
+
+    def _schedule(self) -> None:
         if not self._turn_due:
             self._turn_due = True
             self._loop.call_soon(self._turn)
@@ -112,7 +128,7 @@ class Venue:
             if not self.sync:
                 self._tell()
             if taken and (sequencer.waiting or self.desk.waiting):
-                self._wake()
+                self._schedule()
         except Exception as error:
             self._fail(error)
 
@@ -133,9 +149,8 @@ class Venue:
         for block in self.sequencer.completed():
             self.desk.on_block(block.commands, block.payload, block.events, block.origins)
             self.publisher.on_block(block.commands, block.payload, block.events)
-            self._told.set()
         if self.sequencer.waiting or self.desk.waiting:
-            self._wake()
+            self._schedule()
 
     def _fold(self, block: CompletedBlock) -> None:
         """Learn a block that nobody waits for: one replayed, or one that restates the world."""
@@ -198,11 +213,13 @@ class Venue:
 
     # --- its life -----------------------------------------------------------------------------------------------------
 
-    async def run(self, sockets: list[socket.socket], tell: Any) -> int:
+    async def run(self, sockets: list[socket.socket], tell: Callable[[], None], extend: Extend | None = None) -> int:
         """Serve on bound sockets until a signal or a failure; the exit code. `tell` is called once it serves."""
         app = make_app(self.desk, open_day=self.open_day, health=self.health)
         app.include_router(make_trade_router(self.desk, most_connections=self.settings.most_connections))
         app.include_router(make_market_data_router(self.publisher))
+        if extend is not None:
+            extend(app)
         server = _Server(
             uvicorn.Config(
                 app,
@@ -210,8 +227,6 @@ class Venue:
                 access_log=False,
                 lifespan="off",
                 server_header=False,
-                ws_ping_interval=20.0,
-                ws_ping_timeout=20.0,
                 limit_concurrency=self.settings.most_connections + self.settings.most_readers + 500,
                 **UVICORN_OPTIONS,
             )
@@ -306,7 +321,7 @@ async def _start_bots(settings: Settings) -> asyncio.subprocess.Process:
     url = f"http://{_reachable(settings.host)}:{settings.port}"
     return await asyncio.create_subprocess_exec(
         sys.executable, "-m", "cashew.bots", "--url", url, "--keys-dir", str(settings.data / demo.KEYS_FOLDER),
-        stdin=asyncio.subprocess.DEVNULL,
+        "--parent", str(os.getpid()), stdin=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
 
 
@@ -343,10 +358,11 @@ def _bind(host: str, port: int) -> socket.socket:
     return bound
 
 
-def serve(settings: Settings, *, command: str = "cashew") -> int:
+def serve(settings: Settings, *, command: str = "cashew", extend: Extend | None = None) -> int:
     """Run an exchange until a signal comes; the exit code (0 stopped cleanly, 1 failed, 3 the log is damaged).
 
-    `command` is how the person who reads what is printed starts our command line.
+    `command` is how the person who reads what is printed starts our command line. `extend` may add doors to the
+    application before it serves (a bench adds its echo).
     """
     if not __debug__:
         print("cashew: the exchange does not run with python -O: its assertions stay on", file=sys.stderr)
@@ -365,7 +381,7 @@ def serve(settings: Settings, *, command: str = "cashew") -> int:
     ports = [bound.getsockname()[1] for bound in sockets]
     settings = settings.model_copy(update={"port": ports[0], "md_port": ports[1]})
     try:
-        return uvloop.run(_serve(settings, sockets, command))
+        return uvloop.run(_serve(settings, sockets, command, extend))
     except (LogBusy, KeyFileError, JournalFailed, OSError) as error:
         print(f"cashew: {error}", file=sys.stderr)
         return EXIT_FAILED
@@ -377,7 +393,7 @@ def serve(settings: Settings, *, command: str = "cashew") -> int:
             bound.close()
 
 
-async def _serve(settings: Settings, sockets: list[socket.socket], command: str) -> int:
+async def _serve(settings: Settings, sockets: list[socket.socket], command: str, extend: Extend | None) -> int:
     settings.data.mkdir(parents=True, exist_ok=True)
     keys = demo.ensure_keys(settings.data) if settings.demo else {}
     if settings.sync == "off":
@@ -389,4 +405,4 @@ async def _serve(settings: Settings, sockets: list[socket.socket], command: str)
         symbols = [(one.symbol, one.terms) for one in venue.desk.directory.instruments if one is not None]
         print(banner(url, settings, symbols, keys, command), flush=True)
 
-    return await venue.run(sockets, tell)
+    return await venue.run(sockets, tell, extend)
