@@ -50,8 +50,12 @@ def _two_free_ports() -> tuple[int, int]:
         return one.getsockname()[1], two.getsockname()[1]
 
 
+def _logon(token: str) -> bytes:
+    return json.dumps({"op": "logon", "id": 0, "p": {"token": token, "batch": True}}).encode()
+
+
 class BenchVenue:
-    """A venue with one instrument open for trading and the accounts A1..An of one member; a context manager."""
+    """A venue with one instrument open for trading and accounts A1..An, a key for each; a context manager."""
 
     def __init__(self, folder: Path, *, sync: bool, accounts: int = 1) -> None:
         from gateway.accounts import create_key
@@ -59,7 +63,8 @@ class BenchVenue:
         self.folder, self.sync = folder, sync
         self.accounts = [f"A{n}" for n in range(1, accounts + 1)]
         folder.mkdir(parents=True)
-        self.token = create_key(folder, "M1", "trader", self.accounts)[1]
+        tokens = {account: create_key(folder, f"M{account}", "trader", [account])[1] for account in self.accounts}
+        self.logons = {account: _logon(token) for account, token in tokens.items()}
         self._operator = create_key(folder, "OPS", "operator")[1]
         self.port, self.md_port = _two_free_ports()
         self.symbol = ""
@@ -92,7 +97,7 @@ class BenchVenue:
                     raise RuntimeError(f"the venue does not start:\n{said}") from error
                 time.sleep(0.05)
         for account in self.accounts:
-            self.ask("/operator/accounts", {"account": account, "member": "M1", "owner": account})
+            self.ask("/operator/accounts", {"account": account, "member": f"M{account}", "owner": account})
         instrument = self.ask("/instruments")[0]
         self.symbol, self.low_price = instrument["symbol"], instrument["min_price"]
         self.ask("/operator/session", {"action": "open", "symbol": self.symbol, "why": "bench"})
@@ -107,11 +112,10 @@ class BenchVenue:
         with urllib.request.urlopen(request, timeout=START_SECONDS) as answer:
             return json.load(answer)
 
-    def trader(self) -> RawSocket:
+    def trader(self, account: str = "A1") -> RawSocket:
         """A connection that is logged on and gets one frame per block."""
         connection = RawSocket(self.port, TRADE_PATH)
-        logon = {"op": "logon", "id": 0, "p": {"token": self.token, "batch": True}}
-        connection.send(text_frame(json.dumps(logon).encode()))
+        connection.send(text_frame(self.logons[account]))
         answer = json.loads(connection.receive())
         first = answer[0] if isinstance(answer, list) else answer
         assert first["ok"], answer
