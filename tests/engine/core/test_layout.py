@@ -1,0 +1,127 @@
+"""The places that kernels read and write by number are those of the records in the schema."""
+
+import numpy as np
+import pytest
+
+from engine.core import layout
+from engine.core.layout import (
+    ACCOUNT,
+    ADDRESSES,
+    BEARS,
+    CURSOR_REASON,
+    ENTRY,
+    FAR_LEVELS,
+    FLAG_POST,
+    FLAG_SMP,
+    FLAG_TIF,
+    FLAG_TYPE,
+    FLAGS,
+    HEADER_WORDS,
+    INSTRUMENT,
+    INSTRUMENT_WORDS,
+    LEAVES,
+    LEVEL,
+    NEXT,
+    NO_BUY,
+    NO_SELL,
+    NODE4,
+    NODE8,
+    ORDER_ID,
+    PREV,
+    PRICE,
+    QTY,
+    RULE_OF,
+    SESSION,
+    SMP_KEY,
+)
+from engine.core.memory import Core
+from engine.schema import (
+    COMMAND,
+    COMMAND_WORDS,
+    EVENT,
+    EVENT_WORDS,
+    MAX_PRICE_TICKS,
+    TRADE,
+    Code,
+    OrdType,
+    Side,
+    Smp,
+    TimeInForce,
+)
+
+pytestmark = [pytest.mark.jit_off, pytest.mark.bounds]
+
+# The word of a row and the bit in it at which the kernels look for a field.
+COMMAND_PLACES = {
+    "kind": (0, 0), "side": (0, 8), "ord_type": (0, 16), "time_in_force": (0, 24), "smp": (0, 32), "flags": (0, 40),
+    "reserved": (0, 48), "instrument": (1, 0), "smp_id": (1, 32), "price": (2, 0), "order_qty": (3, 0),
+    "cl_ord_id": (4, 0), "target_lo": (8, 0), "target_hi": (9, 0), "stop_price": (10, 0), "display_qty": (11, 0),
+    "min_qty": (11, 32), "expire_time": (12, 0), "seq": (13, 0), "time": (14, 0), "account": (15, 0),
+    "client_session": (15, 32),
+}  # fmt: skip
+EVENT_PLACES = {
+    "seq": (0, 0), "time": (1, 0), "index": (2, 0), "instrument": (2, 32), "account": (3, 0), "kind": (3, 32),
+    "phase": (3, 40), "code": (3, 48), "rule": (4, 0), "flags": (4, 16), "side": (4, 24), "ord_type": (4, 32),
+    "time_in_force": (4, 40), "reason": (4, 48), "op": (4, 56), "order_id": (5, 0), "price": (6, 0), "qty": (7, 0),
+    "leaves_qty": (8, 0), "cum_qty": (9, 0), "cl_ord_id": (10, 0), "delta_qty": (14, 0), "old_price": (15, 0),
+}  # fmt: skip
+TRADE_PLACES = {
+    "trade_id": (10, 0), "resting_order_id": (11, 0), "resting_account": (12, 0), "smp": (12, 32),
+    "resting_leaves_qty": (13, 0), "fee": (14, 0), "resting_fee": (15, 0),
+}  # fmt: skip
+
+
+def places(record: np.dtype) -> dict[str, tuple[int, int]]:
+    assert record.fields is not None
+    return {name: (field[1] // 8, field[1] % 8 * 8) for name, field in record.fields.items()}
+
+
+def test_rows_are_where_the_kernels_look() -> None:
+    assert places(COMMAND) == COMMAND_PLACES
+    assert places(EVENT) == EVENT_PLACES
+    shared = {
+        name: place for name, place in EVENT_PLACES.items() if name not in ("cl_ord_id", "delta_qty", "old_price")
+    }
+    assert places(TRADE) == {**shared, **TRADE_PLACES}
+    assert COMMAND_WORDS == EVENT_WORDS == 16
+
+
+def test_fields_of_a_record_do_not_overlap_and_fill_one_cache_line() -> None:
+    narrow = [NEXT, PREV, LEVEL, LEAVES, ACCOUNT, ENTRY, SMP_KEY, FLAGS, QTY, SESSION, INSTRUMENT, BEARS]
+    wide = [half for field in (ORDER_ID, PRICE) for half in (2 * field, 2 * field + 1)]
+    assert sorted(narrow + wide) == sorted(set(narrow + wide))
+    assert max(narrow + wide) < NODE4 == 2 * NODE8
+    assert NODE8 * 8 == 64
+
+
+def test_attributes_of_an_order_fit_their_bits() -> None:
+    assert max(Side).bit_length() <= FLAG_TIF
+    assert max(TimeInForce).bit_length() <= FLAG_SMP - FLAG_TIF
+    assert max(Smp).bit_length() <= FLAG_POST - FLAG_SMP
+    assert FLAG_TYPE - FLAG_POST == 1
+    assert max(OrdType).bit_length() + FLAG_TYPE < 31
+
+
+def test_instrument_fields_do_not_overlap() -> None:
+    pairs = [layout.LEVELS, layout.BEST, layout.BITS0, layout.BITS1, layout.BITS2, layout.FAR_COUNT, layout.FAR_BASE]
+    single = [layout.PHASE, layout.MIN_PRICE, layout.MAX_PRICE, layout.MAX_QTY, layout.PROTECTION, layout.WINDOW_LO,
+              layout.WINDOW, layout.WORDS2, layout.FAR_LEVELS]  # fmt: skip
+    used = single + pairs + [field + 1 for field in pairs]
+    assert sorted(used) == sorted(set(used))
+    assert FAR_LEVELS < INSTRUMENT_WORDS
+
+
+def test_header_fields_do_not_overlap() -> None:
+    names = ("TIME ACCOUNTS INSTRUMENTS FREE BUMP LIVE ORDER_LIMIT NEXT_TRADE IDS ID_LIMIT ID_MASK DIRECT_MASK SPILL_MASK "
+             "SPILLED ORDER_BASE LEVEL_LIMIT LEVELS_USED STAGE RESTORED SEQ BASE OP CAPACITY CURSOR CURSOR_RECORD "
+             "CURSOR_AT CURSOR_COUNT CURSOR_REASON INCOMING_ENDED BITS_USED FAR_USED")  # fmt: skip
+    used = [getattr(layout, name) for name in names.split()]
+    assert len(set(used)) == len(used)
+    assert CURSOR_REASON < max(used) < RULE_OF
+    assert RULE_OF + max(Code) < ADDRESSES
+    assert ADDRESSES + len(Core._fields) - 1 < HEADER_WORDS
+
+
+def test_prices_of_an_empty_side_are_beyond_every_price_and_their_distance_is_an_int64() -> None:
+    assert NO_BUY < -MAX_PRICE_TICKS and MAX_PRICE_TICKS < NO_SELL
+    assert NO_SELL + MAX_PRICE_TICKS < 1 << 63 and NO_BUY - MAX_PRICE_TICKS > -(1 << 63)

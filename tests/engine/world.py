@@ -1,0 +1,197 @@
+"""A small venue for the unit tests of the core: short ways to write commands, run them and look at the arrays.
+
+`World` stamps rows, runs them through `engine.apply` and, after each run, asserts the invariants. `views` hands a state's
+arrays to a kernel function that a test calls by itself, in whichever lane the test runs.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.apply import State, act_payload, apply, new_state, run_block
+from engine.core.invariants import check
+from engine.core.lane import LANE
+from engine.core.memory import CMD, EV, Core
+from engine.dump import book
+from engine.schema import (
+    COMMAND,
+    EVENT,
+    HAS_PRICE,
+    HAS_QTY,
+    TRADE,
+    CommandKind,
+    EventKind,
+    Limits,
+    OrdType,
+    Phase,
+    Side,
+    Smp,
+    TimeInForce,
+    word,
+)
+
+Rows = npt.NDArray[Any]
+BUY, SELL = Side.BUY, Side.SELL
+DAY, GTC, IOC, FOK = TimeInForce
+SMALL = Limits(instruments=4, accounts=8, orders=64, levels=1 << 13, day_ids=256)
+TERMS: dict[str, Any] = {
+    "symbol": "W320", "ccy": "USD", "unit": "lb", "contract_size": 3500, "tick": "1", "min_price": "1",
+    "max_price": "1000", "max_order_qty": 1_000_000, "protection_ticks": 10,
+}  # fmt: skip
+# Accounts 1 and 2 have one owner; 1 and 3 one member.
+ACCOUNTS = (("A1", "M1", "B1"), ("A2", "M2", "B1"), ("A3", "M1", "B2"), ("A4", "M2", "B2"))
+FIRST_TIME = 1_000
+
+
+class World:
+    """A venue with accounts 1 to 4 and one continuous instrument of prices 1 to 1,000, unless told otherwise.
+
+    `buffer` > 0 runs every block through an event buffer of so many rows instead of `run_block`.
+    """
+
+    def __init__(
+        self,
+        limits: Limits = SMALL,
+        *,
+        terms: tuple[dict[str, Any], ...] = (TERMS,),
+        phase: Phase | None = Phase.CONTINUOUS,
+        buffer: int = 0,
+    ) -> None:
+        self.state: State = new_state(limits)
+        self.buffer = buffer
+        self.seq = 0
+        self.time = FIRST_TIME
+        for name, member, owner in ACCOUNTS:
+            self.act(CommandKind.ACCOUNT_DEFINE, account=name, member=member, owner=owner)
+        for extra in terms:
+            self.act(CommandKind.INSTRUMENT_DEFINE, **{**TERMS, **extra})
+        if phase is not None:
+            self.phase("ALL", phase)
+
+    # --- writing commands ---------------------------------------------------------------------------------
+
+    def row(self, kind: int, **fields: Any) -> Rows:
+        """One stamped COMMAND row."""
+        self.seq += 1
+        self.time += 1
+        row = np.zeros(1, COMMAND)
+        row["kind"], row["seq"], row["time"] = kind, self.seq, self.time
+        for name, value in fields.items():
+            row[name] = value
+        return row
+
+    def order(self, account: int, side: int, qty: int, price: int | None, **fields: Any) -> Rows:
+        """A place: a day limit order, or a market order where the price is None; its id is `o` and its seq."""
+        said: dict[str, Any] = {
+            "instrument": 1, "account": account, "side": side, "order_qty": qty, "time_in_force": DAY,
+            "ord_type": OrdType.MARKET if price is None else OrdType.LIMIT,
+            "price": 0 if price is None else price, "flags": 0 if price is None else HAS_PRICE,
+            "cl_ord_id": f"o{self.seq + 1}".encode(),
+        }  # fmt: skip
+        if "flags" in fields:
+            fields["flags"] |= said["flags"]
+        return self.row(CommandKind.ORDER_PLACE, **{**said, **fields})
+
+    def run(self, *rows: Rows, payload: bytes = b"") -> Rows:
+        """Carry out a block and assert the invariants; all its events."""
+        commands = np.concatenate(rows)
+        if self.buffer:
+            events = drain(self.state, commands, payload, self.buffer)
+        else:
+            events = run_block(self.state, commands, payload)
+        check(self.state)
+        return events
+
+    # --- one command at a time ----------------------------------------------------------------------------
+
+    def place(self, account: int, side: int, qty: int, price: int | None, **fields: Any) -> Rows:
+        return self.run(self.order(account, side, qty, price, **fields))
+
+    def cancel(self, account: int, order_id: int = 0, **fields: Any) -> Rows:
+        return self.run(self.row(CommandKind.ORDER_CANCEL, account=account, target_lo=order_id, **fields))
+
+    def amend(
+        self, account: int, order_id: int, *, qty: int | None = None, price: int | None = None, **fields: Any
+    ) -> Rows:
+        flags = (0 if qty is None else HAS_QTY) | (0 if price is None else HAS_PRICE) | fields.pop("flags", 0)
+        said = {"order_qty": qty or 0, "price": price or 0, "flags": flags, "target_lo": order_id, **fields}
+        return self.run(self.row(CommandKind.ORDER_AMEND, account=account, **said))
+
+    def mass_cancel(self, account: int, **fields: Any) -> Rows:
+        return self.run(self.row(CommandKind.ORDER_MASS_CANCEL, account=account, **fields))
+
+    def disconnect(self, account: int, session: int) -> Rows:
+        return self.run(self.row(CommandKind.DISCONNECT, account=account, client_session=session))
+
+    def act(self, kind: CommandKind, payload: bytes | None = None, **terms: Any) -> Rows:
+        payload = act_payload(terms) if payload is None else payload
+        return self.run(self.row(kind, target_hi=len(payload)), payload=payload)
+
+    def phase(self, symbol: str, phase: Phase) -> Rows:
+        return self.act(CommandKind.PHASE_SET, symbol=symbol, phase=word(phase))
+
+    def book(self, instrument: int = 1) -> dict[str, Any]:
+        return book(self.state, instrument)
+
+
+def drain(state: State, commands: Rows, payload: bytes, buffer: int) -> Rows:
+    """Run a block through an event buffer of `buffer` rows; all its events."""
+    parts, done = [np.zeros(0, EVENT)], 0
+    while done < len(commands) or state.pending:
+        events = np.zeros(buffer, EVENT)
+        consumed, written = apply(state, commands[done:], payload, events)
+        assert consumed or written, "a call gets on with the work"
+        assert not events[written:].tobytes().strip(b"\0"), "nothing is written beyond the count"
+        done += consumed
+        parts.append(events[:written])
+    return np.concatenate(parts)
+
+
+def kinds(events: Rows) -> list[EventKind]:
+    """What happened, in order."""
+    return [EventKind(int(kind)) for kind in events["kind"]]
+
+
+def trades(events: Rows) -> list[tuple[int, int, int]]:
+    """(resting order id, lots, price) of each trade."""
+    rows = events[events["kind"] == EventKind.TRADE].view(TRADE)
+    return [(int(row["resting_order_id"]), int(row["qty"]), int(row["price"])) for row in rows]
+
+
+def values(row: Any, layout: np.dtype[Any] = EVENT) -> dict[str, Any]:
+    """The fields of one event row that are not zero, in plain values."""
+    assert layout.names is not None
+    read = row.view(layout)
+    told = {name: read[name].item() for name in layout.names}
+    return {name: value for name, value in told.items() if value not in (0, b"")}
+
+
+def assert_commands_are_framed(events: Rows) -> None:
+    """R1: of each command, indices count from 0 and exactly the last row says so."""
+    for seq in np.unique(events["seq"]):
+        rows = events[events["seq"] == seq]
+        assert rows["index"].tolist() == list(range(len(rows)))
+        assert (rows["flags"] & 1).tolist() == [0] * (len(rows) - 1) + [1]
+        assert len(set(rows["op"].tolist())) == len(set(rows["time"].tolist())) == 1
+
+
+def views(state: State, commands: Rows | None = None, events: Rows | None = None) -> Core:
+    """The arrays of a state as the tuple that kernel functions take, with room for one command and 64 events."""
+    a = state.arrays
+    cmd = np.zeros(16, np.int64) if commands is None else commands.view(np.int64)
+    ev = np.zeros(16 * 64, np.int64) if events is None else events.view(np.int64)
+    if LANE == "compiled":
+        a.h[CMD], a.h[EV] = cmd.ctypes.data, ev.ctypes.data
+    return Core(a.h, a.ins, a.n4, a.n8, a.bits, a.far, a.tab, a.ids, a.direct, a.spill, a.acc, a.scratch, cmd, ev)
+
+
+def behind(arrays: Core) -> Any:
+    """What functions that are not inlined take in this lane: the header, or the tuple itself."""
+    return arrays.h if LANE == "compiled" else arrays
+
+
+__all__ = ["ACCOUNTS", "BUY", "DAY", "FIRST_TIME", "FOK", "GTC", "IOC", "SELL", "SMALL", "TERMS", "Smp", "World",
+           "assert_commands_are_framed", "behind", "drain", "kinds", "trades", "values", "views"]  # fmt: skip
