@@ -42,7 +42,8 @@ from engine.schema import Limits
 __all__ = ["Disk", "Journal", "JournalFailed", "Lock", "LogBusy", "segment_name", "sync_folder"]
 
 IDLE_SECONDS: Final = 0.050
-_CHUNK: Final = bytes(256 << 10)
+_CHUNK: Final = bytes(4 << 20)
+_SPARE_CHUNK: Final = _CHUNK[: 256 << 10]  # small, so that the log's own syncs are not held up behind it
 
 
 class JournalFailed(Exception):
@@ -443,21 +444,21 @@ class Journal:
     def _prepare(self) -> None:
         """Make the next segment ahead of time; if that fails the roll does it, and tells what is wrong."""
         try:
-            os.close(_zeroed(self.folder / "spare", self._segment_bytes, self._disk))
+            os.close(_zeroed(self.folder / "spare", self._segment_bytes, self._disk, _SPARE_CHUNK))
         except OSError:
             (self.folder / "spare").unlink(missing_ok=True)
 
 
-def _zeroed(path: Path, size: int, disk: Disk) -> int:
+def _zeroed(path: Path, size: int, disk: Disk, chunk: bytes = _CHUNK) -> int:
     """A new file of `size` zero bytes, on disk; its descriptor. Zeros are written: a hole would cost each sync
     dearly."""
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
     try:
-        for offset in range(0, size, len(_CHUNK)):
-            chunk = _CHUNK[: size - offset]
-            if disk.write(fd, [chunk], offset) != len(chunk):
+        for offset in range(0, size, len(chunk)):
+            part = chunk[: size - offset]
+            if disk.write(fd, [part], offset) != len(part):
                 raise OSError(f"short write while zeroing {path.name}")
-            disk.sync(fd)  # in small portions, so that the log's own syncs are not held up behind it
+            disk.sync(fd)
     except OSError:
         os.close(fd)
         raise

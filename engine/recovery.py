@@ -13,7 +13,7 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine import day
-from engine.blocks import NO_DIGEST, SEGMENT_BYTES, SLOT_OFFSETS, Slot, SlotState, Tail, rows_digest
+from engine.blocks import NO_DIGEST, SEGMENT_BYTES, SLOT_OFFSETS, Slot, SlotState, rows_digest
 from engine.journal import Disk, Journal, Lock, sync_folder
 from engine.scan import Damage, DayScan, Rot, Torn, day_folders, day_number
 from engine.schema import EventKind, Limits
@@ -95,10 +95,10 @@ class Recovery:
 class Log:
     """The log of a venue, open for writing: its matcher, and the journal of its present day. Made by `open`."""
 
-    def __init__(self, root: Path, lock: Lock, settings: _Settings) -> None:
+    def __init__(self, root: Path, lock: Lock, settings: Settings) -> None:
         self.root = root
         self._lock = lock
-        self._settings = settings
+        self.settings = settings
         self.matcher: Matcher
         self.journal: Journal
         self.recovery: Recovery
@@ -132,7 +132,7 @@ class Log:
         root.mkdir(parents=True, exist_ok=True)
         (root / "days").mkdir(exist_ok=True)
         sync_folder(root)
-        settings = _Settings(make_matcher, limits or Limits(), on_block, on_durable, sync, segment_bytes, disk or Disk())
+        settings = Settings(make_matcher, limits or Limits(), on_block, on_durable, sync, segment_bytes, disk or Disk())
         log = cls(root, Lock(root), settings)
         try:
             wanted = trading_day or day.trading_day_of(now_ns)
@@ -213,7 +213,7 @@ class Log:
         scan = DayScan(folder)
         if len(folders) > 1:
             self._check_link(folders[-2], scan)
-        matcher = self._settings.make_matcher(scan.first.limits)
+        matcher = self.settings.make_matcher(scan.first.limits)
         done = Recovery(folder.name, scan.last_epoch + 1, clean=scan.clean)
         for block in scan.blocks():
             commands = block.commands()
@@ -225,18 +225,18 @@ class Log:
             done.commands += len(commands)
             done.events += len(events)
             self.time_ns = max(self.time_ns, int(commands["time"].max()))
-            if self._settings.on_block is not None:
+            if self.settings.on_block is not None:
                 header = block.header
-                self._settings.on_block(
+                self.settings.on_block(
                     CompletedBlock(header.first_seq, header.last_seq, self.time_ns, commands, block.payload, events, ())
                 )
         tail = scan.tail
         assert tail is not None, "a scanned log has an end"
         done.torn, done.unreadable_slots = scan.torn, scan.unreadable
-        _seal(scan, self._settings.disk)
+        _seal(scan, self.settings.disk)
         if scan.torn is not None:
-            _cut(Path(scan.torn.file), scan.torn.offset, tail.head.segment_bytes, self._settings.disk)
-        settings = self._settings
+            _cut(Path(scan.torn.file), scan.torn.offset, tail.head.segment_bytes, self.settings.disk)
+        settings = self.settings
         self.matcher, self.recovery = matcher, done
         self.journal = Journal.resume(
             folder, tail, epoch=done.epoch, segment_bytes=settings.segment_bytes, sync=settings.sync,
@@ -265,7 +265,7 @@ class Log:
         ending: Journal | None = None,
     ) -> list[CompletedBlock]:
         """Write a new day's folder under another name, end the day before, then give it its own name."""
-        settings = self._settings
+        settings = self.settings
         folder = self.root / "days" / trading_day
         unfinished = folder.with_name(f"{trading_day}.new")
         time_ns = max(now_ns, self.time_ns)
@@ -305,7 +305,9 @@ class Log:
 
 
 @dataclass(frozen=True)
-class _Settings:
+class Settings:
+    """What a log was opened with; it holds for the days to come as well."""
+
     make_matcher: MatcherFactory
     limits: Limits
     on_block: BlockWatcher | None
@@ -313,6 +315,10 @@ class _Settings:
     sync: bool
     segment_bytes: int
     disk: Disk
+
+    def with_limits(self, limits: Limits) -> Settings:
+        """The same, but for the limits of the days to come."""
+        return replace(self, limits=limits)
 
 
 def _refuse_refusals(events: Rows, rows: Rows, payload: bytes) -> None:

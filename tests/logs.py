@@ -1,4 +1,5 @@
-"""Small logs for the tests of the log's room: a venue of two contracts, orders for it, and a matcher that just echoes."""
+"""Small logs for the tests of the log's room: a venue of two contracts, orders for it, and a matcher that just
+echoes."""
 
 from __future__ import annotations
 
@@ -10,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from engine.day import act_row, canonical, genesis
-from engine.reference import Reference
 from engine.recovery import Log
+from engine.reference import Reference
 from engine.schema import COMMAND, EVENT, HAS_PRICE, LAST, CommandKind, Limits, OrdType, Side, TimeInForce
 from engine.sequencer import Sequencer
 

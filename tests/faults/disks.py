@@ -1,7 +1,8 @@
 """Disks that fail, stop, lie or lose power, to be put in the place of the log's own.
 
-`EarlyDisk` is the control for every kill test: a venue that runs on it acknowledges before anything is written, so that a
-test which does not find lost orders then is worth nothing. It lives here, and only a test can hand it to a venue.
+`EarlyDisk` is the control for every kill test: a venue that runs on it acknowledges before anything is written, so
+that a test which does not find lost orders then is worth nothing. It lives here, and only a test can hand it to a
+venue.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Disks that fail: the log stops at once, acknowledges nothing afterwards, and starts again with all it acknowledged."""
+"""Disks that fail: the log stops at once, acknowledges nothing afterwards, and starts again with all it
+acknowledged."""
 
 from __future__ import annotations
 
@@ -43,7 +44,8 @@ class Heard:
 
 @pytest.fixture
 def counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make the calls of a script the same each time: no segment is made ahead of time, no mark is written while idle."""
+    """Make the calls of a script the same each time: no segment is made ahead of time, no mark is written while
+    idle."""
     monkeypatch.setattr(Journal, "_prepare", lambda opened: None)
     monkeypatch.setattr(journal, "IDLE_SECONDS", 3600)
 
@@ -103,7 +105,8 @@ def recovered(root: Path, acknowledged: int) -> None:
 
 
 def cut_power(tmp_path: Path, seeds: range) -> int:
-    """Power cuts at random calls, each leaving any of the unsynced sectors; the number of acknowledged seqs they risked."""
+    """Power cuts at random calls, each leaving any of the unsynced sectors; the number of acknowledged seqs they
+    risked."""
     counting = FailingDisk(NEVER)
     script(tmp_path / "whole", Heard(), counting)
     risked = 0
@@ -187,7 +190,9 @@ def test_a_segment_that_may_not_grow_stops_the_log(tmp_path: Path) -> None:
 
 def test_after_a_failed_sync_nothing_is_written_or_tried_again(tmp_path: Path) -> None:
     class Counting(FailingDisk):
-        after: list[str] = []
+        def __init__(self) -> None:
+            super().__init__(NEVER)
+            self.after: list[str] = []
 
         def write(self, fd: int, buffers: Any, offset: int) -> int:
             if self.failed:
@@ -199,7 +204,7 @@ def test_after_a_failed_sync_nothing_is_written_or_tried_again(tmp_path: Path) -
                 self.after.append("sync")
             super().sync(fd)
 
-    disk = Counting(NEVER)
+    disk = Counting()
     log = open_log(tmp_path, Echo, instruments=(), accounts=(), disk=disk)
     disk.calls, disk.at, disk.kinds = 0, 1, frozenset({"sync"})
     lane = sequencer(log)

@@ -110,6 +110,27 @@ def test_two_thousand_killed_writers_lose_nothing_they_acknowledged(tmp_path: Pa
     print(f"{kills} kills, {torn} torn tails, {acknowledged} commands acknowledged, 0 lost")
 
 
+def test_a_log_is_verified_while_it_is_written_as_fast_as_it_goes(tmp_path: Path) -> None:
+    """What is being written is never called damage, across the ends of segments; what was acknowledged is seen."""
+    told, tell = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            write_for_ever(tmp_path, tell, Disk(), None)
+        finally:
+            os._exit(1)
+    os.close(tell)
+    with os.fdopen(told, "rb") as pipe:
+        for _ in range(15):
+            acknowledged = int.from_bytes(pipe.read(8 * 40)[-8:], "little")
+            report = verify(tmp_path, make_matcher=Echo)
+            assert report.exit_code == EXIT_GOOD, report.lines()
+            assert report.live and report.days[-1].last_seq >= acknowledged
+        os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    assert verify(tmp_path, make_matcher=Echo).exit_code == EXIT_GOOD
+
+
 def test_a_writer_that_acknowledges_before_it_writes_is_caught(tmp_path: Path) -> None:
     caught = 0
     for turn in range(8):

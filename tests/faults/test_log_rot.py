@@ -1,4 +1,5 @@
-"""Rot and torn tails: any byte of a clean log that changes is found and named; a killed log loses only what nobody saw."""
+"""Rot and torn tails: any byte of a clean log that changes is found and named; a killed log loses only what nobody
+saw."""
 
 from __future__ import annotations
 
@@ -67,7 +68,8 @@ def test_every_byte_of_a_clean_log_is_guarded_and_its_place_named(tmp_path: Path
 
 
 def test_a_killed_log_tells_rot_from_a_torn_tail_at_every_byte(tmp_path: Path, no_idle_mark: None) -> None:
-    """Below the watermark, which the last block's write left at the block before, a flip is never called a torn tail."""
+    """Below the watermark, which the last block's write left at the block before, a flip is never called a torn
+    tail."""
     blocks = echo_log(tmp_path, 9, clean=False)
     path, last_start, _, last_seq = blocks[-1]
     assert verify(tmp_path, make_matcher=Echo).exit_code == EXIT_GOOD
@@ -126,7 +128,11 @@ def test_a_broken_block_below_the_watermark_keeps_the_venue_from_starting(tmp_pa
     before = path.read_bytes()
     with pytest.raises(Rot) as refused:
         open_log(tmp_path, Echo)
-    assert (refused.value.damage.file, refused.value.damage.offset, refused.value.damage.seq) == (str(path), offset, seq)
+    assert (refused.value.damage.file, refused.value.damage.offset, refused.value.damage.seq) == (
+        str(path),
+        offset,
+        seq,
+    )
     assert path.read_bytes() == before
 
 
@@ -173,7 +179,8 @@ def test_a_torn_tail_is_cut_and_the_log_goes_on(tmp_path: Path, no_idle_mark: No
 
 
 def in_flight(root: Path, acknowledged: bool) -> list[tuple[int, int]]:
-    """Two blocks at the end of a killed log; the first was known to be on disk before the second was written, or not."""
+    """Two blocks at the end of a killed log; the first was known to be on disk before the second was written, or
+    not."""
     (root / "days").mkdir(parents=True)
     log = Journal.create(
         root / "days" / MONDAY, trading_day=day_number(MONDAY), first_seq=1, previous=bytes(32), epoch=1, limits=SMALL,
