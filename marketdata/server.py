@@ -22,39 +22,41 @@ from engine.schema import MAX_FRAME_BYTES
 
 from .publisher import CLOSE_BUSY, Publisher, Reader
 
-__all__ = ["MARKET_DATA_PATH", "UVICORN_OPTIONS", "MarketDataDoor", "MarketDataProtocol", "make_app", "make_router"]
+__all__ = [
+    "MARKET_DATA_PATH",
+    "TRANSPORT",
+    "UVICORN_OPTIONS",
+    "MarketDataDoor",
+    "MarketDataProtocol",
+    "make_app",
+    "make_router",
+]
 
 MARKET_DATA_PATH: Final = "/ws/v1/md"
 REQUESTS_PER_SECOND: Final = 100
-_TRANSPORT: Final = "cashew.transport"
+TRANSPORT: Final = "cashew.transport"
+"""The scope's extension under whose "it" a protocol class hands itself to the application."""
 
 
 class MarketDataProtocol(WebSocketsSansIOProtocol):
-    """uvicorn's WebSocket protocol, which also lets the application write ready-made frames and drop the connection.
+    """uvicorn's WebSocket protocol, within the application's reach.
 
-    ASGI has no word for either: it would have every frame made anew for every reader, and leave a connection open for
-    as long as its peer takes nothing.
+    ASGI has every frame made anew for every reader, and leaves a connection open for as long as its peer takes nothing.
     """
 
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)
         if self.response.status_code == 101:
-            extensions: dict[str, dict[object, object]] = {
-                _TRANSPORT: {"write": self.write_frame, "abort": self.transport.abort}
-            }
+            extensions: dict[str, dict[object, object]] = {TRANSPORT: {"it": self}}
             self.scope["extensions"].update(extensions)
 
-    def write_frame(self, wire: bytes) -> bool:
-        """Write whole frames at once; False, and nothing written, if that would have to wait or is too late."""
-        if not self.writable.is_set() or self.close_sent or self.disconnected or self.transport.is_closing():
-            return False
-        self.transport.write(wire)
-        return True
 
-
-def _wait_to_write(wire: bytes) -> bool:
-    """Stand in for write_frame under another server's protocol: everything goes the ordinary way."""
-    return False
+def _write_now(protocol: WebSocketsSansIOProtocol | None, wire: bytes) -> bool:
+    """Write whole frames at once; False, and nothing written, if that would have to wait or is not to be."""
+    if protocol is None or not protocol.writable.is_set() or protocol.close_sent or protocol.disconnected:
+        return False
+    protocol.transport.write(wire)
+    return True
 
 
 UVICORN_OPTIONS: Final[dict[str, Any]] = {
@@ -92,25 +94,29 @@ class MarketDataDoor:
         if reader is None:
             await send({"type": "websocket.close", "code": CLOSE_BUSY})
             return
-        transport = scope.get("extensions", {}).get(_TRANSPORT, {})
+        protocol = scope.get("extensions", {}).get(TRANSPORT, {}).get("it")
         try:
             await send({"type": "websocket.accept"})
             self._beat()
-            await self._serve(reader, awake, receive, send, transport.get("write", _wait_to_write))
+            await self._serve(reader, awake, receive, send, protocol)
         finally:
             self.publisher.disconnect(reader)
-            abort = transport.get("abort")
-            if abort is not None:
+            if protocol is not None:
                 # A peer that takes nothing would hold the connection and what waits in it for ever.
-                asyncio.get_running_loop().call_later(self.close_seconds, abort)
+                asyncio.get_running_loop().call_later(self.close_seconds, protocol.transport.abort)
 
     async def _serve(
-        self, reader: Reader, awake: asyncio.Event, receive: Receive, send: Send, write: Callable[[bytes], bool]
+        self,
+        reader: Reader,
+        awake: asyncio.Event,
+        receive: Receive,
+        send: Send,
+        protocol: WebSocketsSansIOProtocol | None,
     ) -> None:
         closing = asyncio.Event()
         tasks = [
             asyncio.create_task(self._read(reader, receive)),
-            asyncio.create_task(self._write(reader, awake, send, write)),
+            asyncio.create_task(self._write(reader, awake, send, protocol)),
             asyncio.create_task(closing.wait()),
         ]
         reader.wake = lambda: closing.set() if reader.close is not None else awake.set()
@@ -144,14 +150,16 @@ class MarketDataDoor:
             if taken >= REQUESTS_PER_SECOND:
                 await asyncio.sleep(second + 1 - now())
 
-    async def _write(self, reader: Reader, awake: asyncio.Event, send: Send, write: Callable[[bytes], bool]) -> None:
+    async def _write(
+        self, reader: Reader, awake: asyncio.Event, send: Send, protocol: WebSocketsSansIOProtocol | None
+    ) -> None:
         while True:
             frames = self.publisher.take(reader)
             # Frames end themselves: several go out in one write, which costs little more than one alone.
-            if frames and not write(b"".join([frame.wire for frame in frames])):
+            if frames and not _write_now(protocol, b"".join([frame.wire for frame in frames])):
                 for frame in frames:
                     await send({"type": "websocket.send", "text": frame.text})
-            if reader.queue or reader.pending:
+            if frames and (reader.queue or reader.pending):
                 await asyncio.sleep(0)  # a write that need not wait gives nobody else a turn
             else:
                 awake.clear()

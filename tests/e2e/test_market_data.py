@@ -15,6 +15,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from engine.schema import MAX_FRAME_BYTES, Side
+from gateway.transport import UVICORN_OPTIONS as VENUE_OPTIONS
 from marketdata.publisher import CLOSE_TOO_BIG, CLOSE_TOO_SLOW, Publisher, ReaderLimits
 from marketdata.server import MARKET_DATA_PATH, UVICORN_OPTIONS, make_app
 from tests.marketdata.venue import Copy, Venue, levels
@@ -28,15 +29,14 @@ SMALL_BUFFER = 8192
 class Stage:
     """A venue, its publisher, and a server on a free port."""
 
-    def __init__(self, limits: ReaderLimits, port: int, **options: Any) -> None:
+    def __init__(self, limits: ReaderLimits, port: int, uvicorn_options: dict[str, Any], **options: Any) -> None:
         self.venue = Venue("W1", "W2")
         self.port = port
         self.publisher = Publisher(limits)
         self.publish()
         app = make_app(self.publisher, **options)
-        self.server = uvicorn.Server(
-            uvicorn.Config(app, log_level="error", lifespan="off", ws_ping_interval=None, **UVICORN_OPTIONS)
-        )
+        more = {"log_level": "error", "lifespan": "off", "ws_ping_interval": None}
+        self.server = uvicorn.Server(uvicorn.Config(app, **{**uvicorn_options, **more}))
 
     def publish(self) -> None:
         for block in self.venue.blocks:
@@ -57,12 +57,12 @@ class Stage:
 
 
 @asynccontextmanager
-async def staged(limits: ReaderLimits, **options: Any) -> AsyncIterator[Stage]:
+async def staged(limits: ReaderLimits, uvicorn_options: dict[str, Any], **options: Any) -> AsyncIterator[Stage]:
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SMALL_BUFFER)
         listener.bind(("127.0.0.1", 0))
         listener.listen()
-        stage = Stage(limits, listener.getsockname()[1], **options)
+        stage = Stage(limits, listener.getsockname()[1], uvicorn_options, **options)
         serving = asyncio.create_task(stage.server.serve(sockets=[listener]))
         try:
             yield stage
@@ -71,9 +71,14 @@ async def staged(limits: ReaderLimits, **options: Any) -> AsyncIterator[Stage]:
             await serving
 
 
-def run(scene: Callable[[Stage], Awaitable[None]], limits: ReaderLimits | None = None, **options: Any) -> None:
+def run(
+    scene: Callable[[Stage], Awaitable[None]],
+    limits: ReaderLimits | None = None,
+    uvicorn_options: dict[str, Any] = UVICORN_OPTIONS,
+    **options: Any,
+) -> None:
     async def timed() -> None:
-        async with asyncio.timeout(60), staged(limits or ReaderLimits(), **options) as stage:
+        async with asyncio.timeout(60), staged(limits or ReaderLimits(), uvicorn_options, **options) as stage:
             await scene(stage)
 
     asyncio.run(timed())
@@ -112,7 +117,8 @@ async def closed(websocket: ClientConnection) -> int | None:
     return websocket.close_code
 
 
-def test_early_and_late_readers_hold_the_same_book() -> None:
+@pytest.mark.parametrize("uvicorn_options", [UVICORN_OPTIONS, VENUE_OPTIONS], ids=["alone", "in the venue"])
+def test_early_and_late_readers_hold_the_same_book(uvicorn_options: dict[str, Any]) -> None:
     async def scene(stage: Stage) -> None:
         async with stage.client() as early, stage.client() as late:
             copies = Copy(), Copy()
@@ -128,7 +134,7 @@ def test_early_and_late_readers_hold_the_same_book() -> None:
             await follow(late, copies[1], seq)
             assert copies[0].book() == copies[1].book() == levels(stage.venue.reference, 1)
 
-    run(scene)
+    run(scene, uvicorn_options=uvicorn_options)
 
 
 def test_the_heartbeat_comes_with_the_last_seq() -> None:
@@ -177,7 +183,8 @@ def test_a_reader_that_never_reads_is_closed_and_nobody_waits_for_it() -> None:
     run(scene, limits, close_seconds=30.0)
 
 
-def test_a_connection_whose_peer_takes_nothing_any_more_is_let_go() -> None:
+@pytest.mark.parametrize("uvicorn_options", [UVICORN_OPTIONS, VENUE_OPTIONS], ids=["alone", "in the venue"])
+def test_a_connection_whose_peer_takes_nothing_any_more_is_let_go(uvicorn_options: dict[str, Any]) -> None:
     async def scene(stage: Stage) -> None:
         async with deaf(stage) as slow:
             number = 0
@@ -188,7 +195,7 @@ def test_a_connection_whose_peer_takes_nothing_any_more_is_let_go() -> None:
             await until(lambda: not stage.server.server_state.connections)
             assert await closed(slow) == 1006
 
-    run(scene, ReaderLimits(queue_messages=200), close_seconds=0.1)
+    run(scene, ReaderLimits(queue_messages=200), uvicorn_options, close_seconds=0.1)
 
 
 @pytest.mark.parametrize(

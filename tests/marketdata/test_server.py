@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Coroutine
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,27 +15,32 @@ from starlette.routing import WebSocketRoute
 
 from engine.schema import Side
 from marketdata.publisher import CLOSE_BUSY, CLOSE_TOO_SLOW, TAKE_BYTES, Publisher, ReaderLimits
-from marketdata.server import MARKET_DATA_PATH, UVICORN_OPTIONS, MarketDataDoor, make_app, make_router
+from marketdata.server import MARKET_DATA_PATH, TRANSPORT, UVICORN_OPTIONS, MarketDataDoor, make_app, make_router
 from tests.marketdata.venue import Venue
 
 SUBSCRIBE = json.dumps({"op": "subscribe", "id": 1, "p": {"channels": ["book"], "symbols": ["*"]}})
 
 
 class Peer:
-    """The other end of one ASGI WebSocket; `gate` closed makes every send wait, like a peer that does not read."""
+    """The other end of one ASGI WebSocket; `gate` closed makes every send wait, like a peer that does not read.
 
-    def __init__(self, door: Callable[..., Awaitable[None]]) -> None:
+    `written` is what came past ASGI, which the protocol allows while it is `writable`.
+    """
+
+    def __init__(self, door: Callable[..., Awaitable[None]], *, writable: bool = False) -> None:
         self.incoming: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self.outgoing: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self.gate = asyncio.Event()
         self.gate.set()
         self.gone = False
         self.aborted = asyncio.Event()
-        scope = {
-            "type": "websocket",
-            "path": MARKET_DATA_PATH,
-            "extensions": {"cashew.transport": {"abort": self.aborted.set}},
-        }
+        self.written: list[bytes] = []
+        self.writable = asyncio.Event()
+        if writable:
+            self.writable.set()
+        self.close_sent = self.disconnected = False
+        self.transport = SimpleNamespace(abort=self.aborted.set, write=self.written.append)
+        scope = {"type": "websocket", "path": MARKET_DATA_PATH, "extensions": {TRANSPORT: {"it": self}}}
         self.incoming.put_nowait({"type": "websocket.connect"})
         self.task = asyncio.ensure_future(door(scope, self.incoming.get, self._send))
 
@@ -78,8 +84,8 @@ def run(scene: Coroutine[Any, Any, None]) -> None:
     asyncio.run(timed())
 
 
-async def accepted(door: MarketDataDoor) -> Peer:
-    peer = Peer(door)
+async def accepted(door: MarketDataDoor, *, writable: bool = False) -> Peer:
+    peer = Peer(door, writable=writable)
     assert await peer.outgoing.get() == {"type": "websocket.accept"}
     return peer
 
@@ -137,6 +143,71 @@ def test_a_peer_that_does_not_read_holds_up_nobody_and_is_closed() -> None:
         assert slow.outgoing.empty() and publisher.figures()["closed_slow"] == 1
         good.leave()
         await good.task
+
+    run(scene())
+
+
+def test_what_waits_is_written_in_one_piece_while_the_socket_takes_it() -> None:
+    async def scene() -> None:
+        venue, publisher, door = opened(heartbeat_seconds=1000)
+        peer = await accepted(door, writable=True)
+        peer.say(SUBSCRIBE)
+        while not peer.written:
+            await asyncio.sleep(0)
+        venue.place(Side.BUY, 1, 600)
+        venue.place(Side.BUY, 2, 601)
+        follow(venue, publisher)
+        while len(peer.written) < 2:
+            await asyncio.sleep(0)
+        heard = [json.loads(text) for text in texts(b"".join(peer.written))]
+        assert [message["ev"] for message in heard] == ["subscribed", "book", "book", "book"]
+        assert len(peer.written) == 2 and peer.outgoing.empty()
+        peer.writable.clear()
+        venue.place(Side.BUY, 1, 600)
+        follow(venue, publisher)
+        assert (await peer.hear())["bids"] == [["3.000", 2, 2]], "a full socket is left to ASGI, which waits"
+        peer.writable.set()
+        peer.close_sent = True
+        venue.place(Side.BUY, 1, 600)
+        follow(venue, publisher)
+        await peer.hear()
+        assert len(peer.written) == 2, "nothing is written after a close"
+        peer.leave()
+        await peer.task
+
+    run(scene())
+
+
+def texts(wire: bytes) -> list[str]:
+    """Take short frames of a server apart."""
+    found = []
+    while wire:
+        assert wire[0] == 0x81 and wire[1] <= 126
+        start, size = (2, wire[1]) if wire[1] < 126 else (4, int.from_bytes(wire[2:4], "big"))
+        found.append(wire[start : start + size].decode())
+        wire = wire[start + size :]
+    return found
+
+
+def test_a_reader_waits_in_peace_while_a_day_is_restated() -> None:
+    async def scene() -> None:
+        _, publisher, door = opened(heartbeat_seconds=1000)
+        peer = await accepted(door)
+        publisher.feed.restating = True
+        taken = []
+        take, publisher.take = publisher.take, lambda reader: taken.append(1) or take(reader)  # type: ignore[method-assign]
+        (reader,) = publisher.readers
+        reader.subscribed[("book", "W1")] = 0
+        reader.pending[("book", "W1")] = None
+        reader.wake()
+        for _ in range(50):
+            await asyncio.sleep(0)
+        assert len(taken) == 1
+        publisher.feed.restating = False
+        reader.wake()
+        assert (await peer.hear())["type"] == "snapshot"
+        peer.leave()
+        await peer.task
 
     run(scene())
 
