@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -140,8 +139,3 @@ def refusal(status: int, content: Any) -> CashewError:
     if isinstance(content, dict) and isinstance(content.get("detail"), str):
         return NotDone(f"HTTP_{status}", content["detail"])
     return NotDone(f"HTTP_{status}", f"the exchange refused it (status {status})")
-
-
-def no_color() -> bool:
-    """Whether colours are unwanted (NO_COLOR, https://no-color.org)."""
-    return bool(os.environ.get("NO_COLOR"))

@@ -62,3 +62,4 @@ def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """The caller's own settings have no say in a test."""
     for name in ("CASHEW_URL", "CASHEW_KEY", "CASHEW_DATA", "CASHEW_DEBUG"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("COLUMNS", "80")

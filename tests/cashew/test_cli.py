@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from cashew import cli
 from tests.cashew.run import cashew
 
 HELP = Path(__file__).parent / "help"
@@ -21,6 +21,7 @@ COMMANDS = [
     ("session",),
     ("session", "halt"),
     ("new-day",),
+    ("new-account",),
     ("order",),
     ("order", "buy"),
     ("order", "amend"),
@@ -115,7 +116,7 @@ def test_a_group_without_a_command_shows_its_help() -> None:
 
 
 if __name__ == "__main__":
+    os.environ["COLUMNS"] = "80"
     HELP.mkdir(exist_ok=True)
     for command in COMMANDS:
         (HELP / f"{'-'.join(command) or 'cashew'}.txt").write_text(cashew(*command, "--help").out)
-    sys.exit(0 if cli.app else 1)
