@@ -32,8 +32,10 @@ def banner(
     if not keys:
         data = shlex.quote(str(settings.data))
         lines += [
-            f"Keys are made with:  {command} keys create MEMBER --account ACCOUNT --data {data} --out FILE.key",
-            f"and an operator's:   {command} keys create EXCHANGE --role operator --data {data} --out operator.key",
+            "An operator's key, an account, and the key of its trader are made with:",
+            f"  {command} keys create EXCHANGE --role operator --data {data} --out operator.key",
+            f"  {command} new-account ACCOUNT --member MEMBER --key operator.key{where}",
+            f"  {command} keys create MEMBER --account ACCOUNT --data {data} --out member.key",
             "Ctrl-C ends it.",
         ]
         return "\n".join(lines)

@@ -2,7 +2,7 @@
 
 Floor 5.  One thread decides, one syncs.  All rows waiting at a turn become one block; the first row of a pass of the
 loop has its turn at once, all others at the pass's end, so an idle venue loses no time and a busy one gathers.  What a
-block caused is told when it is durable, in order, first to those who asked, then to the accounts it touches, then to the public.
+block caused is told when it is durable, in order: to those who asked, to the accounts it touches, to the public.
 A failed write or sync, or a broken invariant, ends the process: memory is then ahead of the truth.
 """
 
@@ -321,6 +321,7 @@ async def _start_bots(settings: Settings) -> asyncio.subprocess.Process:
     url = f"http://{_reachable(settings.host)}:{settings.port}"
     return await asyncio.create_subprocess_exec(
         sys.executable, "-m", "cashew.bots", "--url", url, "--keys-dir", str(settings.data / demo.KEYS_FOLDER),
+        "--parent", str(os.getpid()),
         "--parent", str(os.getpid()), stdin=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
 
