@@ -231,7 +231,11 @@ class Journal:
         journal = cls(
             folder, fd, tail, epoch=epoch, segment_bytes=segment_bytes, sync=sync, on_durable=on_durable, disk=disk
         )
-        journal._mark_both(SlotState.OPEN)
+        try:
+            journal._mark_both(SlotState.OPEN)
+        except JournalFailed:
+            journal.abandon()
+            raise
         return journal
 
     @property
@@ -289,13 +293,16 @@ class Journal:
         if self._thread is not None:
             drained = threading.Event()
             self._tickets.put(drained)
-            drained.wait()
+            while not drained.wait(1.0):
+                if not self._thread.is_alive():
+                    self._fail(RuntimeError("the sync thread has ended"))
+                    break
         else:
             try:
                 self._disk.sync(self._fd)
+                self._durable = self._written
             except OSError as error:
                 self._fail(error)
-            self._durable = self._written
         self.check()
         return self._durable.seq
 
@@ -339,7 +346,8 @@ class Journal:
     def _mark(self, state: SlotState) -> None:
         """Write what is durable into the slot whose turn it is."""
         self._generation += 1
-        slot = Slot(self._generation, self.epoch, *self._durable[:2], state, self._durable.digest)
+        seq, end, digest = self._durable  # read once: the sync thread replaces it
+        slot = Slot(self._generation, self.epoch, seq, end, state, digest)
         packed = slot.pack()
         self._write([packed], slot.offset, len(packed))
         self.marked_seq = slot.durable_seq
