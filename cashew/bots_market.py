@@ -32,6 +32,7 @@ LEVELS_OF_TRADE = {
 PULL = 0.002  # of the distance to the level, per step
 STEP = 0.0004  # of the level: the standard deviation of one step
 REACH = 0.04  # of the level: a fair price never strays further
+HALF_SPREAD = 1.8  # in steps: wide enough that two traders can meet between the quotes
 RESTS = 20  # how many acts a side of a book rests after a refusal
 HURRY = 5.0  # how much faster a bot acts while quotes are missing
 TRADING = frozenset({"continuous"})
@@ -211,7 +212,7 @@ class Maker:
         """Where a quote should stand, in ticks: around the fair price, and not reaching the other side of the book."""
         fair = self.world.fairs[symbol]
         step = max(1, round(abs(fair.level) * 0.001))
-        away = step * (slot + 0.8)
+        away = step * (slot + HALF_SPREAD)
         middle = fair.value + self._lean[symbol] * step
         bid, ask = self.world.best(symbol)
         if side == "buy":

@@ -67,6 +67,9 @@ class DemoCalendar:
                 steps.append((symbol, Phase.PRE_OPEN))
             elif phase is Phase.PRE_OPEN and waited >= PRE_OPEN_SECONDS:
                 steps.append((symbol, Phase.CONTINUOUS))
+            else:
+                continue
+            self._since[symbol] = (phase, now)  # asked for; ask again only if it does not come
         if len(steps) == len(phases) > 1 and len({phase for _, phase in steps}) == 1:
             return [(SYMBOL_ALL, steps[0][1])]
         return steps

@@ -321,7 +321,6 @@ async def _start_bots(settings: Settings) -> asyncio.subprocess.Process:
     url = f"http://{_reachable(settings.host)}:{settings.port}"
     return await asyncio.create_subprocess_exec(
         sys.executable, "-m", "cashew.bots", "--url", url, "--keys-dir", str(settings.data / demo.KEYS_FOLDER),
-        "--parent", str(os.getpid()),
         "--parent", str(os.getpid()), stdin=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
 
