@@ -70,6 +70,16 @@ def script(root: Path, heard: Heard, disk: Disk) -> None:
             opened.abandon()
 
 
+def break_off(root: Path, heard: Heard, disk: FailingDisk) -> None:
+    """Run the script until the disk fails it. Two blocks may share a sync, so a run may end a call or two earlier."""
+    try:
+        script(root, heard, disk)
+    except (JournalFailed, OSError):
+        assert disk.failed
+    else:
+        assert not disk.failed
+
+
 def work(log: Log, count: int) -> None:
     lane = sequencer(log)
     for _ in range(count):
@@ -89,8 +99,7 @@ def test_the_log_stops_at_the_first_error_and_starts_again_with_all_it_acknowled
         root = tmp_path / str(at)
         heard, disk = Heard(), FailingDisk(at, errno.ENOSPC if at % 2 else errno.EIO)
         heard.disk = disk
-        with pytest.raises((JournalFailed, OSError)):
-            script(root, heard, disk)
+        break_off(root, heard, disk)
         assert heard.after_failure == 0, at
         recovered(root, heard.seq)
         shutil.rmtree(root)
@@ -114,8 +123,7 @@ def cut_power(tmp_path: Path, seeds: range) -> int:
         rng = random.Random(seed)
         root = tmp_path / str(seed)
         heard, disk = Heard(), PowerDisk(rng.randint(1, counting.calls), rng)
-        with pytest.raises((JournalFailed, OSError)):
-            script(root, heard, disk)
+        break_off(root, heard, disk)
         disk.cut_power()
         recovered(root, heard.seq)
         risked += heard.seq
