@@ -93,7 +93,19 @@ class Recovery:
 
 
 class Log:
-    """The log of a venue, open for writing: its matcher, and the journal of its present day. Made by `open`."""
+    """The log of a venue, open for writing: its matcher, and the journal of its present day. Made by `open`.
+
+    A venue's loop uses it like this (`wake` is called in the sync thread; it hands over, e.g. loop.call_soon_threadsafe):
+
+        log = Log.open(root, make_matcher, now_ns=clock(), instruments=listed(day), on_block=fold, on_durable=wake)
+        lane = Sequencer(log.matcher.run_block, log.journal, last_time_ns=log.time_ns)
+        lane.submit(row, payload, origin)             # from the edges, any time
+        lane.turn(clock())                            # while something waits
+        for block in lane.completed(): publish(block) # when woken; raises JournalFailed once the log has failed: stop
+        for block in log.roll(next_day, clock()): publish(block)   # when all is closed and nothing is in flight, then
+        lane.change_day(log.matcher.run_block, log.journal, log.time_ns)
+        log.close()
+    """
 
     def __init__(self, root: Path, lock: Lock, settings: Settings) -> None:
         self.root = root
