@@ -32,6 +32,7 @@ from engine.schema import (
     word,
 )
 from tests.flow_mix import KINDS, Mix, Terms, draw_mix, draw_terms
+from tests.flow_odd import DAMAGE, ODD_ENDS, ODD_VALUES
 
 Rows = npt.NDArray[np.void]
 Ints = npt.NDArray[np.int64]
@@ -47,56 +48,18 @@ KNOWN: Final = np.dtype(
 ENDED_KEPT: Final = 256
 REMEMBERED: Final = 1 << 15
 
-# What a damaged field is set to; the stamped seq and time are the venue's own and stay as they are.
-DAMAGE: Final[dict[str, tuple[Any, ...]]] = {
-    "kind": (0, 8, 15, 16, 17, 18, 19, 20, 21, 200, 255, 1, 2, 3, 4, 5, 6, 7),
-    "side": (0, 3, 255, 1, 2),
-    "ord_type": (0, 3, 255, 1, 2),
-    "time_in_force": (0, 5, 255, 3, 4),
-    "smp": (6, 255, 1, 5),
-    "flags": (0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 14, 15, 16, 64, 128, 255),
-    "reserved": (1, 65535),
-    "instrument": (-1, 0, 99, 2**31 - 1, -(2**31), 1, 2),
-    "smp_id": (-1, 65535, 65536, 2**31 - 1, -(2**31)),
-    "price": (0, -1, 2**63 - 1, -(2**63), 2_000_000_001, -2_000_000_001),
-    "order_qty": (0, -1, 1_000_000_000, 1_000_000_001, 2**63 - 1, -(2**63), 1),
-    "cl_ord_id": (b"", b" ", b"a b", b"a\0b", b"\xff" * 32, b"a" * 32, b"\0a", b"q/r", b"Z" * 31 + b"!", b"\n"),
-    "target_lo": (0, -1, 1, 2**62, 2**63 - 1, -(2**63)),
-    "target_hi": (0, 1, -1, 3, 2**63 - 1, -(2**63)),
-    "stop_price": (1, -1),
-    "display_qty": (1, -1),
-    "min_qty": (1, -1),
-    "expire_time": (1, -1),
-    "account": (0, -1, 99, 2**31 - 1, -(2**31), 1, 2),
-    "client_session": (0, -1, 1, 2**31 - 1, -(2**31)),
-}
-# fmt: off
-# Values that no term of an act may have, or that only some may, or that merely look odd.
-ODD_VALUES: Final[tuple[Any, ...]] = (
-    None, True, False, -1, 0, 1, 1.0, 1.5, [], {}, 10**30, 10**9, 10**9 + 1, 2**20, 2**20 + 1, 2**62, 2**62 + 1, 2**63,
-    "", " ", "ALL", "é", "\0", "a\n", "A" * 32, "A" * 33, "A" * 200, "A" * 201, "\U0001f95c" * 200, "a/b", "a b", "1",
-    "0.00x", "-1", "0", "0.0", "-0", "00.5", ".5", "5.", "1e3", "+1", " 1", "\uff11", "1_0", "--1", "-", ".", "0.005",
-    "0.0000000000000000001", "0.00000000000000000001", "9" * 20, "9" * 33, "3.0050", "3." + "0" * 31, "halted",
-    "CLOSED", "closed", "2026-11-24", "2026-02-30", "2026-1-1", "0000-01-01", "9999-12-31", "20261124",
-)
-# How the text of an act may end instead of with its brace.
-ODD_ENDS: Final = (
-    b',"why":"\\ud800"}', b',"why":"\\ud83e\\udd5c"}', b',"why":NaN}', b',"why":Infinity}', b',"why":1e3}',
-    b',"why":null}', b"}}", b"} ", b',"by":1}', b',"by":"\\u00e9"}', b',"by":"\xed\xa0\x80"}',
-    b',"symbol":"S1"}', b',"\\u0062y":"x"}', b',"why":' + b"[" * 5000, b',"by":' + b"9" * 5000 + b"}", b',"why":"\t"}',
-    b',"why":"\\t"}', b",}", b"}\n", b"}\0",
-)
-# fmt: on
 DAMAGED_FIELDS: Final = tuple(DAMAGE)
 
 
 def client_ids(numbers: Ints) -> npt.NDArray[np.bytes_]:
-    """Write client order ids (S32) for numbers in [0, 2**30), one to one: most of 5 letters, some of 1 and of 32."""
+    """Write client order ids (S32) for numbers in [0, 2**30), one to one: of 1 letter below 64, else of 5 to 32."""
     text = np.zeros((len(numbers), 32), np.uint8)
     for place in range(5):
         text[:, place] = ID_LETTERS[(numbers >> (6 * place)) & 63]
     text[numbers < 64, 1:] = 0
-    text[(numbers >= 64) & (numbers % 11 == 0), 5:] = ord("-")
+    # Lengths on both sides of every 8 bytes; which one follows from the number, so that no two ids are equal.
+    for turn, length in enumerate((6, 7, 8, 9, 15, 16, 17, 23, 24, 25, 31, 32)):
+        text[(numbers >= 64) & (numbers % 31 == turn), 5:length] = ord("-")
     return text.view("S32").ravel()
 
 

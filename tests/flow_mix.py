@@ -113,7 +113,7 @@ def draw_terms(rng: np.random.Generator, symbol: str) -> Terms:
     """Draw an instrument: narrow, ordinary, wide with a small window, negative, around zero, or of a single price."""
     max_qty = int(rng.choice([30, 1000, 1_000_000, 1_000_000_000]))
     protection = [None, 0, 1, 3, 1_000_000_000][rng.integers(5)]
-    match int(rng.integers(8)):
+    match int(rng.integers(9)):
         case 0:
             return terms_of(symbol, "0.005", "3.000", "3.100", max_qty=max_qty, protection=protection)
         case 1:
@@ -130,18 +130,20 @@ def draw_terms(rng: np.random.Generator, symbol: str) -> Terms:
             return terms_of(symbol, "1", "-2000000000", "2000000000", max_qty=max_qty, centre=edge, window=7)
         case 6:
             return terms_of(symbol, "25", "1000", "1000", max_qty=max_qty, protection=protection)
+        case 7:
+            return terms_of(symbol, "1", "-20000", "20000", max_qty=max_qty, centre="-18000", window=20_000)
         case _:
             return terms_of(symbol, "50", "100", "30100", max_qty=max_qty, centre="1550", window=1)
 
 
 def draw_limits(rng: np.random.Generator) -> Limits:
     """Draw the venue's sizes: mostly roomy, sometimes so small that orders or the day's ids run out."""
-    limits = Limits(instruments=6, accounts=14, orders=1 << 14, levels=1 << 17, day_ids=1 << 18)
+    limits = Limits(instruments=6, accounts=14, orders=1 << 14, levels=1 << 18, day_ids=1 << 18)
     draw = rng.random()
     if draw < 0.15:
         return limits._replace(orders=int(rng.integers(8, 120)))
     if draw < 0.25:
-        return limits._replace(day_ids=int(rng.integers(100, 4000)))
+        return limits._replace(day_ids=int(rng.choice([40, 300, 2000, 4000])))
     if draw < 0.32:
         return limits._replace(instruments=int(rng.integers(2, 5)), accounts=12, levels=1 << 15)
     return limits

@@ -22,6 +22,7 @@ def run_seed(
     seed: int,
     commands: int,
     make: Callable[[Limits], Pair] = Pair,
+    look_every: int = LOOK_EVERY,
     **fixed: Any,
 ) -> Counter[tuple[str, int]]:
     """Run `commands` generated commands; return how often each event kind and each code came up.
@@ -32,7 +33,7 @@ def run_seed(
     pair = make(flow.mix.limits)
     seen: Counter[tuple[str, int]] = Counter()
     try:
-        drive(flow, pair, commands, seen)
+        drive(flow, pair, commands, seen, look_every)
     except Difference as difference:
         script = shrink(pair.script, lambda tried: play(tried, make))
         text = play(script, make) or str(difference)
@@ -43,7 +44,7 @@ def run_seed(
     return seen
 
 
-def drive(flow: Flow, pair: Pair, commands: int, seen: Counter[tuple[str, int]]) -> None:
+def drive(flow: Flow, pair: Pair, commands: int, seen: Counter[tuple[str, int]], look_every: int) -> None:
     """Feed a flow to a pair in blocks of 1 to 512 rows; Difference where the two disagree."""
     cuts = np.random.default_rng(flow.mix.width + 1000 * flow.seq)
     done, next_look = 0, 0
@@ -66,7 +67,7 @@ def drive(flow: Flow, pair: Pair, commands: int, seen: Counter[tuple[str, int]])
             if done >= next_look:
                 pair.compare()
                 pair.check()
-                next_look = done + LOOK_EVERY
+                next_look = done + look_every
         if done >= commands:
             break
         # A chunk aims at what lived before it: where little lives, shorter chunks miss less.

@@ -17,8 +17,8 @@ import numba
 import numpy as np
 import pytest
 
-from engine.schema import Code, EventKind, Limits
-from tests.flow import Flow, client_id_keys, client_ids
+from engine.schema import COMMAND, Code, CommandKind, EventKind, Limits
+from tests.flow import Flow, act_rows, client_id_keys, client_ids, encode
 from tests.flow_mix import steps, terms_of
 from tests.properties import campaign
 from tests.properties.campaign import run_seed
@@ -82,6 +82,72 @@ def test_names_run_out_in_both_alike() -> None:
     """R40, R41: the venue's instruments and accounts have limits."""
     found = run_out_of_names()
     assert found["code", Code.INSTRUMENTS_FULL] > 20 and found["code", Code.ACCOUNTS_FULL] > 20
+
+
+@pytest.mark.bounds
+def test_a_widely_filled_window_shows_no_difference() -> None:
+    """A window of half a million ticks with orders far apart: every tier of its occupancy is searched."""
+    huge = terms_of("S1", "1", "-400000", "400000", centre="0", window=1 << 19)
+    run_seed(
+        7005, 1500, instruments=(huge,), limits=Limits(2, 14, 1 << 12, 1 << 21, 1 << 16), day=False, p_anywhere=0.9,
+        p_damage=0.0, p_far_step=0.0, kind_steps=steps([5, 4, 1, 0.1, 0, 0, 0, 0]), look_every=1500,
+    )  # fmt: skip
+
+
+@pytest.mark.jit_off
+@pytest.mark.bounds
+def test_long_lived_orders_of_a_small_venue_keep_their_ids() -> None:
+    """Few orders, some of them very old: places that their ids would have in an index are taken again and again."""
+    calm = terms_of("S1", "1", "-50", "50", centre="0")
+    run_seed(
+        7006, 1500 if PLAIN else 8000, instruments=(calm,), limits=ROOMY._replace(orders=40), day=False, p_near=0.0,
+        width=4, lean=9, drift=0, p_market=0.0, p_damage=0.0, p_anywhere=0.0, tif_steps=steps([1, 1, 0, 0]),
+        kind_steps=steps([5, 4, 2, 0, 0, 0, 0, 0]), target_steps=steps([9, 0, 1, 1]),
+    )  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.bounds
+def test_tens_of_thousands_of_live_orders_show_no_difference() -> None:
+    """A state that has outgrown what the small venues of the other seeds ever hold."""
+    calm = terms_of("S1", "1", "-1000", "1000", centre="0", max_qty=1000)
+    found = run_seed(
+        7007, 36_000, instruments=(calm,), limits=Limits(2, 14, 1 << 16, 1 << 16, 1 << 17), day=False, p_near=0.2,
+        width=300, lean=290, drift=0, p_damage=0.001, p_repeat_id=0.01, tif_steps=steps([1, 2, 0, 0.1]), sessions=0,
+        kind_steps=steps([14, 2, 2, 0, 0, 0, 0, 0]), look_every=12_000,
+    )  # fmt: skip
+    born, ended = found["kind", EventKind.ORDER_ACCEPTED], found["kind", EventKind.ORDER_CANCELED]
+    assert born - ended > 20_000
+
+
+def test_a_restatement_may_fill_every_limit() -> None:
+    """R45, R15: restores are refused where levels, orders or ids run out, in both alike."""
+    wide = terms_of("S1", "1", "-1000000", "1000000", centre="17", window=16)
+    for limits, code in (
+        (ROOMY, Code.FAR_LEVELS_FULL),
+        (ROOMY._replace(orders=4000), Code.ORDERS_FULL),
+        (ROOMY._replace(day_ids=4000), Code.DAY_ID_LIMIT),
+    ):
+        pair = Pair(limits)
+        acts = [
+            (CommandKind.DAY_OPEN, encode({"trading_day": "2026-11-23", "next_trade_id": 1})),
+            (CommandKind.INSTRUMENT_DEFINE, encode(wide.payload)),
+            (CommandKind.ACCOUNT_DEFINE, encode({"account": "A1", "member": "M1", "owner": "B1"})),
+        ]
+        pair.run(Block(*act_rows(acts, 10_001)))
+        count = 4200
+        rows = np.zeros(count + 2, COMMAND)
+        rows["kind"], rows["seq"], rows["account"], rows["instrument"] = 7, 10_004 + np.arange(count + 2), 1, 1
+        rows["side"], rows["ord_type"], rows["time_in_force"], rows["order_qty"], rows["min_qty"] = 1, 1, 2, 5, 3
+        rows["price"], rows["target_lo"] = -100 - np.arange(count + 2), 1 + np.arange(count + 2)
+        rows["cl_ord_id"] = client_ids(np.arange(count + 2))
+        # The last two lie at a level that exists and inside the window.
+        rows["price"][-2:] = (-100, 16)
+        events = pair.run(Block(rows, b"", 64))
+        assert {Code.OK, code} == {Code(value) for value in events["code"].tolist()}
+        pair.run(Block(*act_rows([(CommandKind.DAY_START, b"{}")], 20_000)))
+        pair.compare()
+        pair.check()
 
 
 def test_a_venue_of_ordinary_size_shows_no_difference() -> None:
