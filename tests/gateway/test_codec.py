@@ -44,7 +44,9 @@ def directory(tmp_path: Path) -> Directory:
     return Floor(tmp_path).desk.directory
 
 
-def row_of(directory: Directory, op: str, p: dict[str, Any] | None = None, *, offline: bool = False, **known: Any) -> Any:
+def row_of(
+    directory: Directory, op: str, p: dict[str, Any] | None = None, *, offline: bool = False, **known: Any
+) -> Any:
     frame = json.dumps({"op": op, "id": 1} | ({} if p is None else {"p": p}))
     request = (decode_offline if offline else decode)(frame)
     return np.frombuffer(to_row(request, directory, **known), COMMAND)[0]
@@ -67,7 +69,9 @@ def test_place_with_defaults_is_a_limit_day_order(directory: Directory) -> None:
 
 
 def test_place_with_everything_sets_everything(directory: Directory) -> None:
-    p = order("a-2", "sell", "3.010", 7, ord_type="limit", time_in_force="gtc", post_only=True, smp="decrement", smp_id=9)
+    p = order(
+        "a-2", "sell", "3.010", 7, ord_type="limit", time_in_force="gtc", post_only=True, smp="decrement", smp_id=9
+    )
     assert as_dict(row_of(directory, "order.place", p)) == named(
         kind=CommandKind.ORDER_PLACE, side=Side.SELL, ord_type=OrdType.LIMIT, time_in_force=TimeInForce.GTC,
         smp=Smp.DECREMENT, flags=HAS_PRICE | POST_ONLY, instrument=1, smp_id=9, price=602, order_qty=7, cl_ord_id=b"a-2",
@@ -125,7 +129,9 @@ def test_amend_price_takes_the_tick_of_the_order_it_means(directory: Directory) 
         ("order.place", order("a", price="abc", symbol="nope"), "BAD_VALUE"),
     ],
 )
-def test_what_no_row_can_hold_is_refused_with_its_id(directory: Directory, op: str, p: dict[str, Any], code: str) -> None:
+def test_what_no_row_can_hold_is_refused_with_its_id(
+    directory: Directory, op: str, p: dict[str, Any], code: str
+) -> None:
     with pytest.raises(BadRequest) as caught:
         row_of(directory, op, p, instrument=1)
     assert (caught.value.code, caught.value.id) == (code, 1)
@@ -134,7 +140,12 @@ def test_what_no_row_can_hold_is_refused_with_its_id(directory: Directory, op: s
 def test_rows_that_only_lines_of_match_can_ask_for(directory: Directory) -> None:
     restore = {**order("r-1", time_in_force="gtc"), "order_id": 3, "leaves_qty": 4, "client_session": 8}
     row = row_of(directory, "order.restore", restore, offline=True, account=1)
-    assert (row["kind"], row["target_lo"], row["min_qty"], row["client_session"]) == (CommandKind.ORDER_RESTORE, 3, 4, 8)
+    assert (row["kind"], row["target_lo"], row["min_qty"], row["client_session"]) == (
+        CommandKind.ORDER_RESTORE,
+        3,
+        4,
+        8,
+    )
     row = row_of(directory, "disconnect", {"client_session": 8}, offline=True, account=1)
     assert row.tobytes() == disconnect_row(1, 8)
     assert row_of(directory, "clock.tick", offline=True)["kind"] == CommandKind.CLOCK_TICK

@@ -36,7 +36,12 @@ def test_names_numbers_and_phases_are_told(tmp_path: Path) -> None:
     found = directory.instrument(SYMBOL)
     assert found is not None and (found.number, found.phase) == (1, Phase.CONTINUOUS)
     assert directory.instrument("nothing") is None
-    assert (directory.symbol(1), directory.symbol(0), directory.symbol(-1), directory.symbol(99)) == (SYMBOL, "", "", "")
+    assert (directory.symbol(1), directory.symbol(0), directory.symbol(-1), directory.symbol(99)) == (
+        SYMBOL,
+        "",
+        "",
+        "",
+    )
     assert (directory.account(1), directory.account(0), directory.account(99)) == ("A1", "", "")
     assert directory.members[3] == "M1"
 

@@ -92,7 +92,9 @@ def mixed(seed: int, count: int, kinds: tuple[str, ...] = KINDS) -> Iterator[tup
 
 
 def _make(kind: str, rng: random.Random, number: int) -> Frame:
-    p = order(f"bad-{number}", rng.choice(("buy", "sell")), f"{rng.randrange(200, 1800) * 5 / 1000:.3f}", rng.randint(1, 9))
+    p = order(
+        f"bad-{number}", rng.choice(("buy", "sell")), f"{rng.randrange(200, 1800) * 5 / 1000:.3f}", rng.randint(1, 9)
+    )
     good = {"op": "order.place", "id": number, "p": p}
     text = json.dumps(good, separators=rng.choice(((",", ":"), (", ", ": "))))
 
@@ -172,7 +174,9 @@ def _make(kind: str, rng: random.Random, number: int) -> Frame:
         case "huge_id":
             return json.dumps({**good, "id": 2**53 + rng.randrange(9)})
         case "price_no_decimal":
-            return but(price=rng.choice(("3,005", "", "0x1F", "1e3", " 3.005", "3.005 ", "--3", "3.", ".5", "NaN", "٣")))
+            return but(
+                price=rng.choice(("3,005", "", "0x1F", "1e3", " 3.005", "3.005 ", "--3", "3.", ".5", "NaN", "٣"))
+            )
         case "price_too_long":
             return but(price="3." + "0" * rng.randint(40, 4_000))
         case "client_id_too_long":
@@ -210,7 +214,9 @@ def test_each_kind_is_answered_with_its_code_and_changes_nothing(kind: str, tmp_
         else:
             bad.receive(frame)
         answers = said(bad)
-        assert [(answer["ev"], answer["code"], answer["ok"]) for answer in answers] == [("error", code, False)], frame[:99]
+        assert [(answer["ev"], answer["code"], answer["ok"]) for answer in answers] == [("error", code, False)], frame[
+            :99
+        ]
         assert answers[0]["text"] and answers[0]["fate"] == "not_done"
     assert floor.turn() == 0 and floor.seq == seq
     assert said(other) == [] and other.close_code == bad.close_code == 0

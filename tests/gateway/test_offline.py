@@ -1,0 +1,153 @@
+"""`cashew match` without its command: request lines in, the events of DESIGN 10 out."""
+
+import json
+from typing import Any
+
+from engine.reference import Reference
+from engine.schema import OP_WORDS
+from gateway.offline import match_lines
+from tests.gateway.kit import SYMBOL, TERMS
+
+OPENING = [
+    {"op": "account.define", "p": {"account": "A1", "member": "M1", "owner": "B1"}},
+    {"op": "account.define", "p": {"account": "A2", "member": "M2", "owner": "B2"}},
+    {"op": "instrument.define", "p": {"symbol": SYMBOL, **TERMS}},
+    {"op": "phase.set", "p": {"symbol": SYMBOL, "phase": "continuous"}},
+]
+
+
+def run(*requests: dict[str, Any] | str, opening: bool = True) -> list[dict[str, Any]]:
+    lines = [one if isinstance(one, str) else json.dumps(one) for one in (*(OPENING if opening else ()), *requests)]
+    return list(match_lines(lines, Reference()))[len(OPENING) if opening else 0 :]
+
+
+def place(
+    name: str, account: str = "A1", side: str = "buy", price: str = "3.005", qty: int = 10, **more: Any
+) -> dict[str, Any]:
+    p = {"symbol": SYMBOL, "side": side, "price": price, "order_qty": qty, "cl_ord_id": name}
+    return {"op": "order.place", "account": account, "p": p, **more}
+
+
+def short(events: list[dict[str, Any]], *keys: str) -> list[tuple[Any, ...]]:
+    return [tuple(event.get(key) for key in keys) for event in events]
+
+
+def test_the_example_of_the_design_runs() -> None:
+    amend = {
+        "op": "order.amend",
+        "id": 2,
+        "account": "A1",
+        "p": {"cl_ord_id": "a-1", "new_cl_ord_id": "a-2", "price": "3.010", "order_qty": 12},
+    }
+    events = run(
+        place("a-1", id=1, ts=1764208800000000),
+        amend,
+        place("b-1", "A2", "sell", "3.010", 4),
+        {"op": "order.cancel", "id": 3, "account": "A1", "p": {"cl_ord_id": "a-2"}},
+        place("a-9", price="9.005"),
+    )
+    assert short(events, "ev", "seq", "i") == [
+        ("order.accepted", 5, 0), ("order.amended", 6, 0), ("order.accepted", 7, 0), ("trade", 7, 1),
+        ("order.canceled", 8, 0), ("order.rejected", 9, 0),
+    ]  # fmt: skip
+    assert short(events, "id") == [(1,), (2,), (None,), (None,), (3,), (None,)]
+    accepted, amended, _, trade, canceled, rejected = events
+    assert (accepted["account"], accepted["order_id"], accepted["cl_ord_id"], accepted["leaves_qty"]) == (
+        "A1",
+        5,
+        "a-1",
+        10,
+    )
+    assert (amended["cl_ord_id"], amended["price"], amended["leaves_qty"]) == ("a-2", "3.010", 12)
+    assert (trade["trade_id"], trade["price"], trade["qty"], trade["aggressor_side"]) == (1, "3.010", 4, "sell")
+    assert (trade["resting_order_id"], trade["incoming_order_id"]) == (5, 7)
+    assert (canceled["reason"], canceled["canceled_qty"]) == ("requested", 8)
+    assert (rejected["code"], rejected["rule"]) == ("PRICE_BAND", "R12")
+
+
+def test_time_is_the_line_before_plus_one_microsecond_and_never_runs_back() -> None:
+    events = run(place("a", ts=100), place("b"), place("c", ts=50), place("d"))
+    assert short(events, "ts") == [(100,), (101,), (101,), (102,)]
+
+
+def test_bad_lines_are_told_with_their_number_and_the_next_is_read() -> None:
+    events = run("nonsense", "", '{"op":"order.place","id":3}', place("a"), opening=False)
+    assert short(events, "ev", "line", "code", "id") == [
+        ("error", 1, "BAD_JSON", None),
+        ("error", 3, "MISSING_FIELD", 3),
+        ("order.rejected", None, "UNKNOWN_ACCOUNT", None),
+    ]
+    assert events[-1]["seq"] == 1, "a line that could not be read takes no number"
+
+
+def test_unknown_names_are_refused_by_the_matcher_with_a_number() -> None:
+    other = place("a")
+    other["p"]["symbol"] = "nope"
+    events = run(place("a", "A9"), other, {"op": "order.mass_cancel", "account": "A1", "p": {"symbol": "nope"}})
+    assert short(events, "ev", "seq", "code", "rule") == [
+        ("order.rejected", 5, "UNKNOWN_ACCOUNT", "R3"),
+        ("order.rejected", 6, "UNKNOWN_INSTRUMENT", "R4"),
+        ("order.rejected", 7, "UNKNOWN_INSTRUMENT", "R4"),
+    ]
+
+
+def test_book_shows_levels_and_with_orders_the_queue() -> None:
+    lines = [place("a"), place("b", "A2", qty=5), place("c", price="3.000"), place("d", "A2", "sell", "3.100", 7)]
+    book = {"op": "book.get", "id": 9, "p": {"symbol": SYMBOL, "orders": True}}
+    told = run(*lines, book)[-1]
+    assert told == {
+        "ev": "book", "symbol": SYMBOL, "id": 9,
+        "bids": [
+            {"price": "3.005", "qty": 15, "orders": [{"order_id": 5, "leaves_qty": 10}, {"order_id": 6, "leaves_qty": 5}]},
+            {"price": "3.000", "qty": 10, "orders": [{"order_id": 7, "leaves_qty": 10}]},
+        ],
+        "asks": [{"price": "3.100", "qty": 7, "orders": [{"order_id": 8, "leaves_qty": 7}]}],
+    }  # fmt: skip
+    assert "orders" not in run(*lines, {"op": "book.get", "p": {"symbol": SYMBOL}})[-1]["bids"][0]
+    unknown = run({"op": "book.get", "id": 4, "p": {"symbol": "nope"}})[0]
+    assert (unknown["ev"], unknown["code"], unknown["id"]) == ("error", "UNKNOWN_SYMBOL", 4)
+
+
+def test_disconnect_cancels_the_day_orders_of_its_client_session() -> None:
+    events = run(
+        place("a", client_session=7),
+        place("b", client_session=8),
+        {"op": "disconnect", "account": "A1", "p": {"client_session": 7}},
+    )[2:]
+    assert short(events, "ev", "order_id", "reason", "count") == [
+        ("order.canceled", 5, "disconnect", None), ("disconnected", None, None, 1),
+    ]  # fmt: skip
+
+
+def test_a_day_is_opened_and_restated() -> None:
+    restore = {
+        "op": "order.restore", "account": "A1",
+        "p": {**place("old")["p"], "time_in_force": "gtc", "order_id": 3, "leaves_qty": 4},
+    }  # fmt: skip
+    events = run(
+        {"op": "day.open", "p": {"trading_day": "2026-11-24", "next_trade_id": 50}},
+        *OPENING[:3],
+        restore,
+        {"op": "day.start"},
+        {"op": "phase.set", "p": {"symbol": "ALL", "phase": "continuous"}},
+        {"op": "order.amend", "account": "A1", "p": {"order_id": 3, "price": "3.010"}},
+        {"op": "clock.tick"},
+        opening=False,
+    )
+    assert short(events, "ev") == [
+        ("day.opened",), ("account.defined",), ("account.defined",), ("instrument.defined",), ("order.restored",),
+        ("day.started",), ("phase.changed",), ("order.amended",), ("clock.ticked",),
+    ]  # fmt: skip
+    assert events[0]["trading_day"] == "2026-11-24"
+    assert (events[4]["leaves_qty"], events[4]["cum_qty"], events[7]["price"]) == (4, 6, "3.010")
+
+
+def test_every_request_word_of_the_schema_is_understood() -> None:
+    bodies: dict[str, Any] = {
+        "order.place": place("a")["p"], "order.cancel": {"cl_ord_id": "a"}, "order.amend": {"cl_ord_id": "a", "order_qty": 3},
+        "disconnect": {"client_session": 1}, "order.restore": {**place("a")["p"], "order_id": 3, "leaves_qty": 4},
+        "order.mass_cancel": {}, "clock.tick": {}, "day.start": {},
+    }  # fmt: skip
+    for op in OP_WORDS:
+        events = run({"op": op, "account": "A1", "p": bodies.get(op, {"x": 1})})
+        assert events and all(event["ev"] != "error" for event in events), op
