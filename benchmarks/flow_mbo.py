@@ -26,7 +26,6 @@ from engine.schema import Side
 CHECK_EVERY: Final = 1000
 PRICE_SCALE: Final = 10**9
 SIDES: Final = {"B": Side.BUY, "A": Side.SELL}
-NEEDED: Final = frozenset({"ts_event", "action", "side", "price", "size", "order_id", "sequence"})
 
 
 class Message(NamedTuple):

@@ -106,5 +106,5 @@ def save(name: str, result: dict[str, Any], folder: Path = RESULTS) -> Path:
     path = folder / f"{name}.json"
     made = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     stamped = {"bench": name, "made": made, "machine": machine(), **result}
-    path.write_text(json.dumps(stamped, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(stamped, indent=1) + "\n", encoding="utf-8")
     return path

@@ -42,8 +42,10 @@ class RawSocket:
         while b"\r\n\r\n" not in self._held:
             self._fill()
         head, _, self._held = self._held.partition(b"\r\n\r\n")
-        if b" 101 " not in head.splitlines()[0]:
-            raise ConnectionError(f"{path}: {head.splitlines()[0].decode()}")
+        status = head.splitlines()[0]
+        if b" 101 " not in status:
+            self.close()
+            raise ConnectionError(f"{path}: {status.decode()}")
 
     def send(self, frame: bytes) -> None:
         """Write a whole frame."""

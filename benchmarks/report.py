@@ -1,0 +1,248 @@
+"""Write benchmarks/RESULTS.md from the JSON of the benches: the only place where a claim of speed stands."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks.measure import RESULTS, ROOT
+
+REPORT: Final = ROOT / "benchmarks" / "RESULTS.md"
+BENCHES: Final = ("kernel", "journal", "wire", "feed", "real_flow")
+
+Result = dict[str, Any]
+
+
+def load(folder: Path = RESULTS) -> dict[str, Result]:
+    """Read what the benches left, by name."""
+    found = {}
+    for name in BENCHES:
+        path = folder / f"{name}.json"
+        if path.is_file():
+            found[name] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+def number(value: float) -> str:
+    """Write a figure with three significant digits.
+
+    >>> number(1234567), number(12.345), number(0.1234)
+    ('1,234,567', '12.3', '0.123')
+    """
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.3g}"
+
+
+def spread(figures: dict[str, float]) -> str:
+    """Write a median with its interval."""
+    return f"{number(figures['median'])} [{number(figures['low'])}–{number(figures['high'])}]"
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """A Markdown table; the first column is text, the others figures."""
+    lines = ["| " + " | ".join(heads) + " |", "|---" + "|--:" * (len(heads) - 1) + "|"]
+    return [*lines, *("| " + " | ".join(row) + " |" for row in rows), ""]
+
+
+def targets(results: dict[str, Result]) -> list[list[str]]:
+    """What is promised, what was measured, and whether it is kept."""
+    rows = []
+
+    def promise(text: str, measured: str, kept: bool) -> None:
+        rows.append([text, measured, "kept" if kept else "**missed**"])
+
+    for name, found in results.get("kernel", {}).get("workloads", {}).items():
+        times = found["beside"]["times_reference"]
+        promise(f"blocks of 512, {name}: at least 40 times the reference", spread(times), times["median"] >= 40)
+        if plain := found["beside"].get("times_pybook"):
+            promise(f"blocks of 512, {name}: at least 10 times the plain book", spread(plain), plain["median"] >= 10)
+    if "kernel" in results:
+        small = results["kernel"]["workloads"]["small"]
+        rate, call = small["throughput"]["commands_per_second"], small["one_call"]["p50_ns"]
+        promise("small book: at least 10 million commands a second", f"{rate / 1e6:.1f} million", rate >= 10_000_000)
+        promise("one-command call under 2 µs at the median", f"{call / 1000:.2f} µs", call < 2_000)
+    for client, words in (("client", "ordinary client"), ("bare", "bare socket")) if "wire" in results else ():
+        off, on = results["wire"]["sync_off"], results["wire"]["sync_on"]
+        times = off[f"{client}_ratios"]["times_echo"]
+        promise(f"round trip, sync off, {words}: at most 1.6 echoes", spread(times), times["median"] <= 1.6)
+        share = on[f"{client}_ratios"]["share_of_allowance"]
+        text = f"round trip, sync on, {words}: at most 1.6 echoes + 1.5 bare syncs (= 1)"
+        promise(text, spread(share), share["median"] <= 1)
+    return rows
+
+
+def kernel(result: Result) -> list[str]:
+    """The core's tables."""
+    lines = ["## Matching core", "", *(f"- **{n}**: {w['says']}" for n, w in result["workloads"].items()), ""]
+    lines += [
+        "Every gate on, an account per order out of 1,000, distinct client ids, every event written; thread CPU time,",
+        "ns a command, median of the rounds with its 95 % interval. The reference and the plain book get the same",
+        "slices in the same rounds; the plain book knows no self-match prevention: that comparison runs without it.",
+        "",
+    ]
+    rows = []
+    for name, found in result["workloads"].items():
+        beside = found["beside"]
+        plain = (
+            [spread(beside["pybook"]["cpu_ns"]), spread(beside["times_pybook"])] if "pybook" in beside else ["–", "–"]
+        )
+        rows.append([
+            f"{name} ({found['resident']:,})", spread(beside["core"]["cpu_ns"]), spread(beside["reference"]["cpu_ns"]),
+            spread(beside["times_reference"]), spread(beside["core_without_smp"]["cpu_ns"]), *plain,
+        ])  # fmt: skip
+    heads = ["workload (resident)", "core", "reference", "times faster", "core, smp none", "plain book", "times faster"]
+    lines += table(heads, rows)
+    lines += ["A whole stream in blocks of 512 on a fresh venue:", ""]
+    rows = []
+    for name, found in result["workloads"].items():
+        whole = found["throughput"]
+        figures = [f"{whole['commands_per_second']:,}", spread(whole["cpu_ns"]), spread(whole["wall_ns"])]
+        sums = [f"{whole['trades']:,}", f"`{whole['stream_sha256'][:12]}`", f"`{whole['events_sha256'][:12]}`"]
+        rows.append([f"{name} ({whole['commands']:,} commands)", *figures, *sums])
+    lines += table(
+        ["workload", "commands a second", "CPU ns", "wall ns", "trades", "stream sha256", "events sha256"], rows
+    )
+    lines += ["By block size, ns a command:", ""]
+    sizes = list(next(iter(result["workloads"].values()))["blocks"])
+    rows = [
+        [name, *(number(found["blocks"][size]["cpu_ns"]["median"]) for size in sizes)]
+        for name, found in result["workloads"].items()
+    ]
+    lines += table(["workload", *(f"{int(size):,}" for size in sizes)], rows)
+    lines += [
+        "One `apply` call with one command, wall clock, closed loop, the clock's own cost included; beyond p99 the",
+        "machine's other work shows:",
+        "",
+    ]
+    rows = []
+    for name, found in result["workloads"].items():
+        call = found["one_call"]
+        figures = [number(call[key] / 1000) for key in ("p50_ns", "p99_ns", "p999_ns", "max_ns")]
+        rows.append([name, *figures, number(call["cpu_ns"] / 1000), f"{call['calls']:,}"])
+    return lines + table(["workload", "p50 µs", "p99 µs", "p99.9 µs", "max µs", "mean CPU µs", "calls"], rows)
+
+
+def journal(result: Result) -> list[str]:
+    """The log's table."""
+    lines = [
+        "## Log",
+        "",
+        "A block made, hashed, written (and synced) beside one write (and sync) of as many bytes; µs.",
+        "",
+    ]
+    rows = [
+        [
+            f"{row['commands']:,} commands, sync {'on' if row['sync'] else 'off'}", f"{row['bytes']:,}",
+            spread(row["journal"]["median_us"]), number(row["journal"]["p99_us"]),
+            spread(row["bare"]["median_us"]), number(row["bare"]["p99_us"]), spread(row["times_bare"]),
+        ]
+        for row in result["rows"]
+    ]  # fmt: skip
+    return lines + table(["block", "bytes", "log", "p99", "bare disk", "p99", "times"], rows)
+
+
+def wire(result: Result) -> list[str]:
+    """The order socket's tables."""
+    lines = [
+        "## Order socket",
+        "",
+        "Round trip, closed loop, one in flight, µs. The echo is in the same process and gets the same frames.",
+        "",
+    ]
+    rows = []
+    for word in ("off", "on"):
+        for client, words in (("client", "ordinary client"), ("bare", "bare socket")):
+            found = result[f"sync_{word}"]
+            order, echo, ratios = (found[f"{client}_{what}"] for what in ("order", "echo", "ratios"))
+            disk = found.get("disk")
+            rows.append([
+                f"sync {word}, {words}", spread(order["median_us"]), spread(order["p99_us"]), spread(echo["median_us"]),
+                spread(echo["p99_us"]), spread(disk["median_us"]) if disk else "–", spread(ratios["times_echo"]),
+                spread(ratios["p99_times_echo"]),
+            ])  # fmt: skip
+    heads = ["", "order", "p99", "echo", "p99", "bare write + sync", "times echo", "p99 times echo"]
+    lines += table(heads, rows)
+    lines += ["Open loop on one connection, µs from the instant at which a request was due:", ""]
+    rows = []
+    for word in ("off", "on"):
+        for step in result[f"open_loop_sync_{word}"]:
+            for what in ("order", "echo"):
+                one = step[what]
+                figures = [number(one[key]) for key in ("p50_us", "p99_us", "p999_us", "max_us", "sender_late_us")]
+                rows.append(
+                    [f"sync {word}, {what}, {step['rate']:,} a second", f"{one['answered_per_second']:,}", *figures]
+                )
+    return lines + table(["", "answered a second", "p50", "p99", "p99.9", "max", "sender late by"], rows)
+
+
+def feed(result: Result) -> list[str]:
+    """The feed's table."""
+    lines = [
+        "## Public feed",
+        "",
+        "From sending an order (sync off) until the first and the last reader had its book update; µs.",
+        "",
+    ]
+    rows = [
+        [
+            f"{row['readers']:,}", spread(row["first_us"]), spread(row["last_us"]), number(row["last_p99_us"]),
+            f"{row['frames_per_second']:,}",
+        ]
+        for row in result["rows"]
+    ]  # fmt: skip
+    return lines + table(["readers", "first", "last", "last, p99", "frames a second in a burst"], rows)
+
+
+def real_flow(result: Result) -> list[str]:
+    """The agreement with real exchanges."""
+    lines = [
+        "## Real order flow",
+        "",
+        "`python -m benchmarks.real_flow` on samples that are not part of this repository.",
+        "",
+    ]
+    rows = [
+        [
+            row["form"], f"{row['events_exact']:,} of {row['events']:,}",
+            f"{row['decisive_exact']:,} of {row['decisive']:,}",
+            f"{row['fills_exact']:,} of {row['fills']:,}", f"{row['books_equal']:,} of {row['books']:,}",
+            f"{row['commands_per_second']:,}", "yes" if row.get("same") else "–",
+        ]
+        for row in result["rows"]
+    ]  # fmt: skip
+    heads = ["file", "aggressive events exact", "of those that could differ", "fills", "books equal"]
+    heads += ["commands a second", "reference the same"]
+    return lines + table(heads, rows)
+
+
+def render(results: dict[str, Result]) -> str:
+    """The whole page."""
+    lines = ["# Results", "", "Generated by `python -m benchmarks.run`; do not edit.", ""]
+    for name, result in results.items():
+        about = result["machine"]
+        packages = ", ".join(f"{package} {version}" for package, version in about["packages"].items())
+        lines.append(
+            f"- {name}: {result['made']}, commit {about['commit']}{'' if about['clean'] else ' and changes'},"
+            f" {about['cores']} × {about['cpu']}, {about['kernel']}, Python {about['python']}, {packages};"
+            f" load {about['load']}{', quick run' if result.get('quick') else ''}"
+        )
+    if promised := targets(results):
+        lines += ["", "## Promises", "", *table(["promise", "measured", ""], promised)]
+    for name, section in (("kernel", kernel), ("journal", journal), ("wire", wire), ("feed", feed),
+                          ("real_flow", real_flow)):  # fmt: skip
+        if name in results:
+            lines += section(results[name])
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def main() -> None:
+    """Write the page."""
+    REPORT.write_text(render(load()), encoding="utf-8")
+    print(REPORT.relative_to(ROOT))
+
+
+if __name__ == "__main__":
+    main()
