@@ -101,7 +101,7 @@ class Log:
         lane = Sequencer(log.matcher.run_block, log.journal, last_time_ns=log.time_ns)
         lane.submit(row, payload, origin)             # from the edges, any time
         lane.turn(clock())                            # while something waits
-        for block in lane.completed(): publish(block) # when woken; raises JournalFailed once the log has failed: stop
+        for block in lane.completed(): publish(block) # when woken; JournalFailed once the log has failed: stop
         for block in log.roll(next_day, clock()): publish(block)   # when all is closed and nothing is in flight, then
         lane.change_day(log.matcher.run_block, log.journal, log.time_ns)
         log.close()
