@@ -95,7 +95,7 @@ class Recovery:
 class Log:
     """The log of a venue, open for writing: its matcher, and the journal of its present day. Made by `open`.
 
-    A venue's loop uses it like this (`wake` is called in the sync thread; it hands over, e.g. loop.call_soon_threadsafe):
+    A venue's loop uses it like this (`wake`, called in the sync thread, hands over by loop.call_soon_threadsafe):
 
         log = Log.open(root, make_matcher, now_ns=clock(), instruments=listed(day), on_block=fold, on_durable=wake)
         lane = Sequencer(log.matcher.run_block, log.journal, last_time_ns=log.time_ns)
