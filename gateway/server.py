@@ -131,8 +131,7 @@ class TradeDoor:
         """Serve one connection from its handshake to its end."""
         await receive()  # websocket.connect
         if self.open >= self.most_connections:
-            await send({"type": "websocket.http.response.start", "status": 503, "headers": []})
-            await send({"type": "websocket.http.response.body", "body": b"too many connections\n"})
+            await send({"type": "websocket.close"})  # before the handshake: a plain 403
             return
         self.open += 1
         connection = Connection(self.desk)

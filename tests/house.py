@@ -88,7 +88,7 @@ ROOMS = (
     Room(
         "gateway shells",
         4,
-        ("gateway.server", "gateway.control", "gateway.app", "gateway.trade", "gateway.pages"),
+        ("gateway.server", "gateway.control", "gateway.transport"),
         ("engine.schema*", "gateway*"),
     ),
     Room("market data server", 4, ("marketdata.server",), ("engine.schema*", "marketdata*")),

@@ -25,9 +25,18 @@ def test_logon_tells_who_one_is(floor: Floor) -> None:
     connection.receive(logon(floor.tokens["M1"]))
     (answer,) = said(connection)
     assert answer == {
-        "ev": "logon", "id": 5, "ok": True, "member": "M1", "role": "trader", "accounts": ["A1", "A3"], "trading_day": "",
-        "client_session": 1, "seq": floor.seq, "heartbeat_ms": 20_000, "sync": True,
-    }  # fmt: skip
+        "ev": "logon",
+        "id": 5,
+        "ok": True,
+        "member": "M1",
+        "role": "trader",
+        "accounts": ["A1", "A3"],
+        "trading_day": "",
+        "client_session": 1,
+        "seq": floor.seq,
+        "heartbeat_ms": 20_000,
+        "sync": True,
+    }
 
 
 @pytest.mark.parametrize(
@@ -147,8 +156,9 @@ def test_mass_cancel_is_answered_with_its_count(floor: Floor) -> None:
     floor.ask(connection, "order.place", **order("b-2", symbol=OTHER))
     said_then = floor.ask(connection, "order.mass_cancel", 9, symbol=SYMBOL)
     assert [(one["ev"], one.get("exec"), one.get("count")) for one in said_then] == [
-        ("exec", "canceled", None), ("order.mass_canceled", None, 1),
-    ]  # fmt: skip
+        ("exec", "canceled", None),
+        ("order.mass_canceled", None, 1),
+    ]
     assert said_then[-1]["id"] == 9
 
 
@@ -161,8 +171,10 @@ def test_amend_of_an_order_still_on_its_way_has_the_right_tick(floor: Floor) -> 
     floor.turn()
     answers = [one for one in said(connection) if "id" in one]
     assert [(one["id"], one["ev"], one["price"]) for one in answers] == [
-        (1, "order.accepted", "3.005"), (2, "order.amended", "3.500"), (3, "order.amended", "3.600"),
-    ]  # fmt: skip
+        (1, "order.accepted", "3.005"),
+        (2, "order.amended", "3.500"),
+        (3, "order.amended", "3.600"),
+    ]
 
 
 def test_amend_is_told_busy_when_two_new_orders_would_bear_the_id(floor: Floor) -> None:

@@ -118,7 +118,7 @@ def _make(kind: str, rng: random.Random, number: int) -> Frame:
         case "infinity":
             return raw("order_qty", rng.choice(("Infinity", "-Infinity")))
         case "lone_surrogate":
-            return raw("cl_ord_id", '"\\ud8%02x"' % rng.randrange(256))
+            return raw("cl_ord_id", f'"\\ud8{rng.randrange(256):02x}"')
         case "empty":
             return rng.choice(("", " ", "\n"))
         case "not_object":

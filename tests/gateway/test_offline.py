@@ -47,9 +47,13 @@ def test_the_example_of_the_design_runs() -> None:
         place("a-9", price="9.005"),
     )
     assert short(events, "ev", "seq", "i") == [
-        ("order.accepted", 5, 0), ("order.amended", 6, 0), ("order.accepted", 7, 0), ("trade", 7, 1),
-        ("order.canceled", 8, 0), ("order.rejected", 9, 0),
-    ]  # fmt: skip
+        ("order.accepted", 5, 0),
+        ("order.amended", 6, 0),
+        ("order.accepted", 7, 0),
+        ("trade", 7, 1),
+        ("order.canceled", 8, 0),
+        ("order.rejected", 9, 0),
+    ]
     assert short(events, "id") == [(1,), (2,), (None,), (None,), (3,), (None,)]
     accepted, amended, _, trade, canceled, rejected = events
     assert (accepted["account"], accepted["order_id"], accepted["cl_ord_id"], accepted["leaves_qty"]) == (
@@ -96,13 +100,19 @@ def test_book_shows_levels_and_with_orders_the_queue() -> None:
     book = {"op": "book.get", "id": 9, "p": {"symbol": SYMBOL, "orders": True}}
     told = run(*lines, book)[-1]
     assert told == {
-        "ev": "book", "symbol": SYMBOL, "id": 9,
+        "ev": "book",
+        "symbol": SYMBOL,
+        "id": 9,
         "bids": [
-            {"price": "3.005", "qty": 15, "orders": [{"order_id": 5, "leaves_qty": 10}, {"order_id": 6, "leaves_qty": 5}]},
+            {
+                "price": "3.005",
+                "qty": 15,
+                "orders": [{"order_id": 5, "leaves_qty": 10}, {"order_id": 6, "leaves_qty": 5}],
+            },
             {"price": "3.000", "qty": 10, "orders": [{"order_id": 7, "leaves_qty": 10}]},
         ],
         "asks": [{"price": "3.100", "qty": 7, "orders": [{"order_id": 8, "leaves_qty": 7}]}],
-    }  # fmt: skip
+    }
     assert "orders" not in run(*lines, {"op": "book.get", "p": {"symbol": SYMBOL}})[-1]["bids"][0]
     unknown = run({"op": "book.get", "id": 4, "p": {"symbol": "nope"}})[0]
     assert (unknown["ev"], unknown["code"], unknown["id"]) == ("error", "UNKNOWN_SYMBOL", 4)
@@ -115,15 +125,17 @@ def test_disconnect_cancels_the_day_orders_of_its_client_session() -> None:
         {"op": "disconnect", "account": "A1", "p": {"client_session": 7}},
     )[2:]
     assert short(events, "ev", "order_id", "reason", "count") == [
-        ("order.canceled", 5, "disconnect", None), ("disconnected", None, None, 1),
-    ]  # fmt: skip
+        ("order.canceled", 5, "disconnect", None),
+        ("disconnected", None, None, 1),
+    ]
 
 
 def test_a_day_is_opened_and_restated() -> None:
     restore = {
-        "op": "order.restore", "account": "A1",
+        "op": "order.restore",
+        "account": "A1",
         "p": {**place("old")["p"], "time_in_force": "gtc", "order_id": 3, "leaves_qty": 4},
-    }  # fmt: skip
+    }
     events = run(
         {"op": "day.open", "p": {"trading_day": "2026-11-24", "next_trade_id": 50}},
         *OPENING[:3],
@@ -135,19 +147,31 @@ def test_a_day_is_opened_and_restated() -> None:
         opening=False,
     )
     assert short(events, "ev") == [
-        ("day.opened",), ("account.defined",), ("account.defined",), ("instrument.defined",), ("order.restored",),
-        ("day.started",), ("phase.changed",), ("order.amended",), ("clock.ticked",),
-    ]  # fmt: skip
+        ("day.opened",),
+        ("account.defined",),
+        ("account.defined",),
+        ("instrument.defined",),
+        ("order.restored",),
+        ("day.started",),
+        ("phase.changed",),
+        ("order.amended",),
+        ("clock.ticked",),
+    ]
     assert events[0]["trading_day"] == "2026-11-24"
     assert (events[4]["leaves_qty"], events[4]["cum_qty"], events[7]["price"]) == (4, 6, "3.010")
 
 
 def test_every_request_word_of_the_schema_is_understood() -> None:
     bodies: dict[str, Any] = {
-        "order.place": place("a")["p"], "order.cancel": {"cl_ord_id": "a"}, "order.amend": {"cl_ord_id": "a", "order_qty": 3},
-        "disconnect": {"client_session": 1}, "order.restore": {**place("a")["p"], "order_id": 3, "leaves_qty": 4},
-        "order.mass_cancel": {}, "clock.tick": {}, "day.start": {},
-    }  # fmt: skip
+        "order.place": place("a")["p"],
+        "order.cancel": {"cl_ord_id": "a"},
+        "order.amend": {"cl_ord_id": "a", "order_qty": 3},
+        "disconnect": {"client_session": 1},
+        "order.restore": {**place("a")["p"], "order_id": 3, "leaves_qty": 4},
+        "order.mass_cancel": {},
+        "clock.tick": {},
+        "day.start": {},
+    }
     for op in OP_WORDS:
         events = run({"op": op, "account": "A1", "p": bodies.get(op, {"x": 1})})
         assert events and all(event["ev"] != "error" for event in events), op

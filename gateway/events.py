@@ -1,0 +1,284 @@
+"""EVENT rows as Python numbers, and as the words of the wire.
+
+Floor 3.  Knows `engine.schema` and `gateway.directory`.  Pure functions: what a row becomes depends on it and on the
+names that the directory has.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.schema import (
+    CODE_TEXT,
+    DUP,
+    EVENT,
+    EVENT_WORDS_JSON,
+    OP_WORDS,
+    PRIORITY_KEPT,
+    Code,
+    EventKind,
+    OrdStatus,
+    OrdType,
+    Phase,
+    Reason,
+    Side,
+    Smp,
+    TimeInForce,
+    word,
+)
+from gateway.directory import Directory
+
+__all__ = ["AnyEvent", "Event", "TwoSided", "event_to_json", "read_event", "read_events"]
+
+_EVENT: Final = struct.Struct("<qqiiiBBHHBBBBBBqqqqq32sqq")
+_TRADE: Final = struct.Struct("<qqiiiBBHHBBBBBBqqqqqqqiiqqq")
+assert _EVENT.size == _TRADE.size == EVENT.itemsize
+
+_LIMIT: Final = int(OrdType.LIMIT)
+_TICK_SIZE: Final = int(Code.TICK_SIZE)
+
+
+class Event(NamedTuple):
+    """An EVENT row as Python numbers."""
+
+    seq: int
+    time: int
+    i: int
+    instrument: int
+    account: int
+    kind: int
+    phase: int
+    code: int
+    rule: int
+    flags: int
+    side: int
+    ord_type: int
+    time_in_force: int
+    reason: int
+    op: int
+    order_id: int
+    price: int
+    qty: int
+    leaves_qty: int
+    cum_qty: int
+    padded_id: bytes
+    delta_qty: int
+    old_price: int
+
+    @property
+    def cl_ord_id(self) -> str:
+        """The client order id as text, empty if the event has none."""
+        return self.padded_id.rstrip(b"\0").decode("ascii", "replace")
+
+
+class TwoSided(NamedTuple):
+    """A TRADE or ORDER_PREVENTED row as Python numbers: the same head, and both orders."""
+
+    seq: int
+    time: int
+    i: int
+    instrument: int
+    account: int
+    kind: int
+    phase: int
+    code: int
+    rule: int
+    flags: int
+    side: int
+    ord_type: int
+    time_in_force: int
+    reason: int
+    op: int
+    order_id: int
+    price: int
+    qty: int
+    leaves_qty: int
+    cum_qty: int
+    trade_id: int
+    resting_order_id: int
+    resting_account: int
+    smp: int
+    resting_leaves_qty: int
+    fee: int
+    resting_fee: int
+
+
+AnyEvent = Event | TwoSided
+_KIND_AT: Final = 28
+_ROW_BYTES: Final = EVENT.itemsize
+_TWO_SIDED: Final = frozenset({int(EventKind.TRADE), int(EventKind.ORDER_PREVENTED)})
+_new: Final = tuple.__new__
+
+
+def read_event(row: Any) -> AnyEvent:
+    """Read one EVENT row, given as its 128 bytes or as a numpy record."""
+    return _read(bytes(row) if isinstance(row, (bytes, bytearray, memoryview)) else row.tobytes(), 0)
+
+
+def read_events(events: npt.NDArray[np.void]) -> list[AnyEvent]:
+    """Read the EVENT rows of a block, in order."""
+    raw = events.tobytes()
+    return [_read(raw, at) for at in range(0, len(raw), _ROW_BYTES)]
+
+
+def _read(raw: bytes, at: int) -> AnyEvent:
+    if raw[at + _KIND_AT] in _TWO_SIDED:
+        return _new(TwoSided, _TRADE.unpack_from(raw, at))
+    return _new(Event, _EVENT.unpack_from(raw, at))
+
+
+_CODES: Final = {int(code): code.name for code in Code}
+_CODE_TEXTS: Final = {int(code): text for code, text in CODE_TEXT.items()}
+_OPS: Final = {int(kind): name for name, kind in OP_WORDS.items()}
+_EVS: Final = {int(kind): name for kind, name in EVENT_WORDS_JSON.items()}
+_SIDES, _TYPES, _TIFS, _SMPS, _PHASES, _REASONS, _STATUSES = (
+    {0: "", **{int(member): word(member) for member in kind}}
+    for kind in (Side, OrdType, TimeInForce, Smp, Phase, Reason, OrdStatus)
+)
+
+
+def event_to_json(row: Any, directory: Directory) -> dict[str, Any]:
+    """One event in the words of DESIGN 10: what `cashew match` prints, and the body of a socket's answer.
+
+    `row` is an Event, a TwoSided, a numpy record or 128 bytes.  Fields that the event does not have are left out.
+    """
+    event: AnyEvent = row if isinstance(row, (Event, TwoSided)) else read_event(row)
+    out: dict[str, Any] = {"ev": _EVS[event.kind], "seq": event.seq, "i": event.i}
+    if event.account > 0:
+        out["account"] = directory.account(event.account)
+    if event.instrument > 0:
+        symbol = directory.symbol(event.instrument)
+        if symbol:
+            out["symbol"] = symbol
+    _BODIES[event.kind](event, directory, out)
+    out["ts"] = event.time // 1000
+    return out
+
+
+def _put_order(event: Any, directory: Directory, out: dict[str, Any]) -> None:
+    if event.order_id:
+        out["order_id"] = event.order_id
+    client_id = event.padded_id.rstrip(b"\0")
+    if client_id:
+        out["cl_ord_id"] = client_id.decode("ascii", "replace")
+    if event.side:
+        out["side"] = _SIDES.get(event.side, "")
+    if event.ord_type:
+        out["ord_type"] = _TYPES.get(event.ord_type, "")
+    if event.time_in_force:
+        out["time_in_force"] = _TIFS.get(event.time_in_force, "")
+    if (event.price or (event.ord_type == _LIMIT and event.code != _TICK_SIZE)) and "symbol" in out:
+        out["price"] = directory.price_text(event.instrument, event.price)
+
+
+def _put_live(event: Any, directory: Directory, out: dict[str, Any]) -> None:
+    _put_order(event, directory, out)
+    out["order_qty"] = event.qty
+    out["leaves_qty"] = event.leaves_qty
+    out["cum_qty"] = event.cum_qty
+
+
+def _put_amended(event: Any, directory: Directory, out: dict[str, Any]) -> None:
+    _put_live(event, directory, out)
+    out["priority"] = "kept" if event.flags & PRIORITY_KEPT else "lost"
+    out["old_price"] = directory.price_text(event.instrument, event.old_price)
+    out["old_leaves_qty"] = event.delta_qty
+
+
+def _put_refusal(event: Any, directory: Directory, out: dict[str, Any]) -> None:
+    _put_order(event, directory, out)
+    if event.qty:
+        out["order_qty"] = event.qty
+    out["op"] = _OPS.get(event.op, "")
+    out["code"] = _CODES[event.code]
+    out["rule"] = f"R{event.rule}"
+    out["text"] = _CODE_TEXTS[event.code]
+
+
+def _put_ended(event: Any, directory: Directory, out: dict[str, Any]) -> None:
+    _put_live(event, directory, out)
+    if event.reason:
+        out["reason"] = _REASONS[event.reason]
+    out["canceled_qty" if event.kind == EventKind.ORDER_CANCELED else "expired_qty"] = event.delta_qty
+
+
+def _put_status(event: Any, directory: Directory, out: dict[str, Any]) -> None:
+    _put_live(event, directory, out)
+    out["status"] = _STATUSES[event.reason]
+    out["code"] = _CODES[event.code]
+    out["rule"] = f"R{event.rule}"
+    if event.flags & DUP:
+        out["dup"] = True
+
+
+def _put_trade(event: Any, directory: Directory, out: dict[str, Any]) -> None:
+    if event.kind == EventKind.TRADE:
+        out["trade_id"] = event.trade_id
+    else:
+        out["smp"] = _SMPS[event.smp]
+    out["price"] = directory.price_text(event.instrument, event.price)
+    out["qty"] = event.qty
+    out["aggressor_side"] = _SIDES[event.side]
+    out["resting_order_id"] = event.resting_order_id
+    out["incoming_order_id"] = event.order_id
+    out["resting_account"] = directory.account(event.resting_account)
+    out["leaves_qty"] = event.leaves_qty
+    out["resting_leaves_qty"] = event.resting_leaves_qty
+    out["cum_qty"] = event.cum_qty
+
+
+def _put_count(event: Any, _directory: Directory, out: dict[str, Any]) -> None:
+    if event.side:
+        out["side"] = _SIDES[event.side]
+    out["count"] = event.qty
+
+
+def _put_phase(event: Any, _directory: Directory, out: dict[str, Any]) -> None:
+    out["phase"] = _PHASES[event.phase]
+    if event.reason:
+        out["previous"] = _PHASES[event.reason]
+
+
+def _put_account(event: Any, directory: Directory, out: dict[str, Any]) -> None:
+    out["member"] = directory.members[event.account]
+    out["owner"] = directory.owners[event.account]
+
+
+def _put_day(event: Any, _directory: Directory, out: dict[str, Any]) -> None:
+    day = str(event.qty)
+    out["trading_day"] = f"{day[:-4]}-{day[-4:-2]}-{day[-2:]}"
+
+
+def _put_restored(event: Any, _directory: Directory, out: dict[str, Any]) -> None:
+    out["orders"] = event.qty
+
+
+def _put_nothing(_event: Any, _directory: Directory, _out: dict[str, Any]) -> None:
+    pass
+
+
+_BODIES: Final[dict[int, Callable[[Any, Directory, dict[str, Any]], None]]] = {
+    EventKind.ORDER_ACCEPTED: _put_live,
+    EventKind.ORDER_REJECTED: _put_refusal,
+    EventKind.ORDER_CANCELED: _put_ended,
+    EventKind.ORDER_AMENDED: _put_amended,
+    EventKind.ORDER_EXPIRED: _put_ended,
+    EventKind.ORDER_PREVENTED: _put_trade,
+    EventKind.ORDER_STATUS: _put_status,
+    EventKind.TRADE: _put_trade,
+    EventKind.ORDER_RESTORED: _put_live,
+    EventKind.MASS_CANCELED: _put_count,
+    EventKind.DISCONNECTED: _put_count,
+    EventKind.CLOCK_TICKED: _put_nothing,
+    EventKind.INSTRUMENT_DEFINED: _put_phase,
+    EventKind.ACCOUNT_DEFINED: _put_account,
+    EventKind.PHASE_CHANGED: _put_phase,
+    EventKind.DAY_OPENED: _put_day,
+    EventKind.DAY_STARTED: _put_restored,
+    EventKind.ACT_REJECTED: _put_refusal,
+}

@@ -1,0 +1,201 @@
+"""REST: who may do what, and that an act's answer is what the log says of it."""
+
+import asyncio
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.gateway.kit import OTHER, SYMBOL, TERMS, Floor
+from tests.gateway.serving import Served, serving
+
+ROUTES = ("/operator/session", "/operator/day", "/operator/accounts", "/operator/instruments")
+
+
+def run(story: Any) -> None:
+    async def bounded() -> None:
+        async with asyncio.timeout(60):
+            await story
+
+    asyncio.run(bounded())
+
+
+async def post(served: Served, path: str, body: Any, member: str | None = "OPS") -> httpx.Response:
+    headers = {} if member is None else {"Authorization": f"Bearer {served.floor.tokens.get(member, member)}"}
+    content = body if isinstance(body, (bytes, str)) else json.dumps(body)
+    async with httpx.AsyncClient(trust_env=False, base_url=f"http://{served.url}") as http:
+        return await http.post(path, content=content, headers=headers)
+
+
+async def get(served: Served, path: str) -> httpx.Response:
+    async with httpx.AsyncClient(trust_env=False, base_url=f"http://{served.url}") as http:
+        return await http.get(path)
+
+
+def session(action: str, symbol: str = SYMBOL, why: str = "a reason") -> dict[str, str]:
+    return {"action": action, "symbol": symbol, "why": why}
+
+
+@pytest.mark.parametrize("path", ROUTES)
+def test_operator_doors_open_for_operators_only(path: str, tmp_path: Path) -> None:
+    async def story() -> None:
+        async with serving(Floor(tmp_path)) as served:
+            for member, status, code in (
+                (None, 401, "NOT_LOGGED_ON"), ("wrong", 401, "NOT_LOGGED_ON"), ("M1", 403, "NOT_PERMITTED"),
+                ("AUD", 403, "NOT_PERMITTED"), ("OPS", 400, "BAD_JSON"),
+            ):  # fmt: skip
+                seq = served.floor.seq
+                answer = await post(served, path, b"{", member)
+                assert (answer.status_code, answer.json()["code"]) == (status, code)
+                assert served.floor.seq == seq
+
+    run(story())
+
+
+def test_operator_halts_and_resumes_with_a_reason(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with serving(Floor(tmp_path)) as served:
+            (event,) = (await post(served, "/operator/session", session("halt"))).json()
+            assert (event["ev"], event["symbol"], event["phase"], event["previous"]) == (
+                "phase.changed", SYMBOL, "halted", "continuous",
+            )  # fmt: skip
+            found = served.floor.desk.directory.instrument(SYMBOL)
+            assert found is not None and found.why == "a reason"
+            _, payload, _ = served.floor.blocks[-1]
+            assert json.loads(payload)["by"] == "OPS"
+            answer = await post(served, "/operator/session", session("halt"))
+            assert (answer.status_code, answer.json()["code"], answer.json()["rule"]) == (
+                409,
+                "PHASE_TRANSITION",
+                "R42",
+            )
+            assert (await post(served, "/operator/session", session("resume"))).json()[0]["phase"] == "continuous"
+
+    run(story())
+
+
+def test_resume_of_all_opens_nothing_that_is_closed(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with serving(Floor(tmp_path)) as served:
+            await post(served, "/operator/session", session("close", OTHER))
+            await post(served, "/operator/session", session("halt", "ALL"))
+            events = (await post(served, "/operator/session", session("resume", "ALL"))).json()
+            assert [(event["symbol"], event["phase"]) for event in events] == [(SYMBOL, "continuous")]
+            assert (await get(served, "/health")).json()["phases"] == {SYMBOL: "continuous", OTHER: "closed"}
+            await post(served, "/operator/session", session("close", "ALL"))
+            events = (await post(served, "/operator/session", session("pre_open", "ALL"))).json()
+            assert [event["symbol"] for event in events] == [SYMBOL, OTHER]
+            assert len({event["seq"] for event in events}) == 1, "one act for all"
+
+    run(story())
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "code"),
+    [
+        ("/operator/session", session("explode"), 400, "BAD_VALUE"),
+        ("/operator/session", session("halt", "nope"), 409, "UNKNOWN_INSTRUMENT"),
+        ("/operator/session", session("halt", why=""), 400, "BAD_VALUE"),
+        ("/operator/session", {"action": "halt", "symbol": SYMBOL}, 400, "MISSING_FIELD"),
+        ("/operator/session", {**session("halt"), "x": 1}, 400, "UNKNOWN_FIELD"),
+        ("/operator/session", b'{"action":"halt","action":"open","symbol":"ALL","why":"x"}', 400, "DUPLICATE_KEY"),
+        ("/operator/session", b"\xff", 400, "BAD_UTF8"),
+        ("/operator/session", b"x" * 70_000, 413, "BAD_VALUE"),
+        ("/operator/day", {"trading_day": "2026-11-25", "why": "next"}, 409, "DAY_ORDER"),
+        ("/operator/day", {"trading_day": "tomorrow", "why": "next"}, 400, "BAD_VALUE"),
+        ("/operator/accounts", {"account": "A1", "member": "M1", "owner": "A1"}, 409, "ACCOUNT_EXISTS"),
+        ("/operator/instruments", {"symbol": SYMBOL, **TERMS}, 409, "INSTRUMENT_EXISTS"),
+        ("/operator/instruments", {"symbol": "X"}, 409, "BAD_TERMS"),
+        ("/operator/instruments", {"symbol": 1.5}, 400, "BAD_VALUE"),
+    ],
+)
+def test_acts_that_cannot_be_done_say_why(path: str, body: Any, status: int, code: str, tmp_path: Path) -> None:
+    async def story() -> None:
+        async with serving(Floor(tmp_path)) as served:
+            answer = await post(served, path, body)
+            assert (answer.status_code, answer.json()["code"]) == (status, code)
+            assert answer.json()["text"] and answer.json()["fate"] == "not_done"
+
+    run(story())
+
+
+def test_body_that_grows_unannounced_is_cut_off(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with serving(Floor(tmp_path)) as served:
+
+            async def pieces() -> Any:
+                for _ in range(100):
+                    yield b"x" * 10_000
+
+            headers = {"Authorization": f"Bearer {served.floor.tokens['OPS']}"}
+            async with httpx.AsyncClient(trust_env=False, base_url=f"http://{served.url}") as http:
+                answer = await http.post("/operator/session", content=pieces(), headers=headers)
+            assert answer.status_code == 413
+
+    run(story())
+
+
+def test_new_account_and_instrument_are_listed(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with serving(Floor(tmp_path)) as served:
+            (event,) = (
+                await post(served, "/operator/accounts", {"account": "A9", "member": "M9", "owner": "B9"})
+            ).json()
+            assert (event["ev"], event["account"], event["owner"]) == ("account.defined", "A9", "B9")
+            (event,) = (await post(served, "/operator/instruments", {"symbol": "NEW", **TERMS})).json()
+            assert (event["ev"], event["symbol"]) == ("instrument.defined", "NEW")
+            listed = (await get(served, "/instruments")).json()
+            assert [one["symbol"] for one in listed] == [SYMBOL, OTHER, "NEW"]
+            assert listed[2] == {"instrument": 3, "symbol": "NEW", **TERMS, "phase": "closed"}
+
+    run(story())
+
+
+def test_health_says_how_it_is(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with serving(Floor(tmp_path)) as served:
+            health = (await get(served, "/health")).json()
+            assert (health["status"], health["sync"], health["durable_seq"]) == ("ok", "on", served.floor.seq)
+            assert "warning" not in health and set(health["versions"]) == {"cashew", "format", "rules", "python"}
+            served.floor.desk.sync = False
+            served.floor.desk.stopping = True
+            health = (await get(served, "/health")).json()
+            assert (health["status"], health["sync"]) == ("stopping", "off") and "not on disk" in health["warning"]
+
+    run(story())
+
+
+def test_busy_venue_answers_503(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with serving(Floor(tmp_path)) as served:
+            served.floor.desk.stopping = True
+            answer = await post(served, "/operator/session", session("halt"))
+            assert (answer.status_code, answer.json()["code"]) == (503, "BUSY")
+
+    run(story())
+
+
+@pytest.mark.parametrize("path", ["/", "/docs"])
+def test_pages_ask_nothing_of_another_host(path: str, tmp_path: Path) -> None:
+    async def story() -> None:
+        async with serving(Floor(tmp_path)) as served:
+            answer = await get(served, path)
+            assert answer.status_code == 200 and answer.headers["content-type"].startswith("text/html")
+            assert not re.findall(r"(?:https?:)?//[^\s\"'<>]", answer.text), "no address of anybody else"
+            assert "<script" not in answer.text
+
+    run(story())
+
+
+def test_openapi_describes_every_door(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with serving(Floor(tmp_path)) as served:
+            document = (await get(served, "/openapi.json")).json()
+            assert {*ROUTES, "/health", "/instruments"} == set(document["paths"])
+            for path in ROUTES:
+                assert "schema" in document["paths"][path]["post"]["requestBody"]["content"]["application/json"]
+
+    run(story())
