@@ -136,7 +136,7 @@ class Client:
         account: str | None = None,
         resend: bool = False,
     ) -> Order:
-        """Place an order; without a price it is a market order.
+        """Place a limit order, or, with `ord_type="market"` and no price, a market order.
 
         Returns the order as accepted; trades follow as executions. `resend`: if the connection is lost and the
         exchange, asked afterwards, knows nothing of the order, send it again under the same cl_ord_id (which cannot
@@ -147,7 +147,7 @@ class Client:
             "side": side,
             "order_qty": order_qty,
             "cl_ord_id": cl_ord_id or self.new_cl_ord_id(),
-            "ord_type": ord_type or (None if price is not None else "market"),
+            "ord_type": ord_type,
             "price": price,
             "time_in_force": time_in_force,
             "post_only": post_only or None,
@@ -356,7 +356,7 @@ class Client:
         same_day = request.day == self.session.trading_day
         if state is not None:
             request.future.set_result({**state, "ok": True, "recovered": True})
-        elif request.resend and same_day:
+        elif request.op in READS or (request.resend and same_day):
             await self._link.send(request.frame())
         elif self._link.was_refused and same_day:
             # The process that had the request is gone, and its log, read by its successor, does not hold it.

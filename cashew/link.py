@@ -148,8 +148,9 @@ class Link:
                         self._on_message(message)
             except ConnectionClosed:
                 pass
-            except msgspec.DecodeError:
-                await socket.close(1007)
+            except (msgspec.MsgspecError, AttributeError, KeyError, TypeError, ValueError):
+                # What cannot be understood may have been important; a new connection begins with what is true.
+                await socket.close(1002, "not understood")
             self.ready.clear()
             self._socket = None
             self.was_refused = False

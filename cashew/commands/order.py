@@ -240,7 +240,8 @@ async def enter(
 ) -> None:
     """Place an order and show its answer and what it traded at once."""
     executions = client.executions()
-    answer = await client.place(symbol, side, qty, price=price, **terms)
+    ord_type = "market" if price is None else None
+    answer = await client.place(symbol, side, qty, price=price, ord_type=ord_type, **terms)
     text = "this id was used before; the order is" if answer.dup else "accepted"
     put_order(answer, f"{text} {order_text(answer)}", json_lines)
     put_fills(executions.take_waiting(), answer, json_lines)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -51,7 +52,7 @@ def test_place_amend_cancel_and_status_return_the_state() -> None:
 
 def test_request_frames_hold_only_what_was_said() -> None:
     async def scene(exchange: FakeExchange, client: Client) -> None:
-        await client.place("W320F2703", "sell", 3, time_in_force="ioc", cl_ord_id="m-1")
+        await client.place("W320F2703", "sell", 3, ord_type="market", time_in_force="ioc", cl_ord_id="m-1")
         await client.place("W320F2703", "sell", 3, price="3.000", post_only=True, cl_ord_id="p-1", account="A1")
         market, limit = exchange.received
         p = {"symbol": "W320F2703", "side": "sell", "order_qty": 3}
@@ -345,5 +346,25 @@ def test_execution_fields_of_the_protocol_are_kept() -> None:
         assert {name: getattr(seen, name) for name in event if name != "ev"} == {
             name: value for name, value in event.items() if name != "ev"
         }
+
+    play(scene)
+
+
+@pytest.mark.parametrize("nonsense", [7, {"ev": "exec", "order_id": "seven"}, {"seq": "x"}, "text"])
+def test_message_that_cannot_be_understood_costs_the_connection_only(nonsense: object) -> None:
+    async def scene(exchange: FakeExchange, client: Client) -> None:
+        executions = client.executions()
+        await exchange.traders[0].send(json.dumps([nonsense]))
+        assert isinstance(await anext(executions), Gap)
+        await client.ping()
+
+    play(scene)
+
+
+def test_lost_read_is_asked_again_also_on_another_day() -> None:
+    async def scene(exchange: FakeExchange, client: Client) -> None:
+        exchange.drop.add("order.mass_status")
+        exchange.trading_day = "2026-11-24"
+        assert await client.mass_status() == []
 
     play(scene)
