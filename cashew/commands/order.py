@@ -102,7 +102,8 @@ def place(
     symbol: Annotated[str, typer.Option("--symbol", help="The instrument.")],
     side: Annotated[str, typer.Option("--side", help="buy or sell.")],
     qty: Annotated[int, typer.Option("--qty", help="How many lots.", min=1)],
-    price: Annotated[str | None, typer.Option("--price", help="Limit price; a market order without it.")] = None,
+    price: Annotated[str | None, typer.Option("--price", help="Limit price.")] = None,
+    market: Annotated[bool, typer.Option("--market", help="A market order instead of a limit price.")] = False,
     tif: TifOption = None,
     post_only: PostOnlyOption = False,
     cl_ord_id: IdOption = None,
@@ -115,6 +116,8 @@ def place(
     """The same with every part named, for scripts."""
     if side not in ("buy", "sell"):
         raise CommandFailed(f"--side is buy or sell, not {side!r}", USAGE)
+    if market == (price is not None):
+        raise CommandFailed("give either --price or --market", USAGE)
     terms = {"time_in_force": tif, "post_only": post_only, "cl_ord_id": cl_ord_id, "account": account, "smp": smp}
     run(url, key, lambda client: enter(client, symbol, side, qty, price, terms, json_lines))
 

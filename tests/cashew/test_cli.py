@@ -51,6 +51,7 @@ def test_help_is_what_people_and_scripts_know(command: tuple[str, ...]) -> None:
         (("order", "buy", "W320F2703", "10", "@", "3.005"), "this needs a key"),
         (("order", "amend", "a-1"), "say what to change"),
         (("order", "place", "--symbol", "X", "--side", "up", "--qty", "1"), "--side is buy or sell, not 'up'"),
+        (("order", "place", "--symbol", "X", "--side", "buy", "--qty", "1"), "give either --price or --market"),
         (("session", "halt", "ALL"), "Missing option '--why'"),
         (("session", "halt", "ALL", "--why", "fire"), "this needs a key"),
         (("md",), "Missing argument 'SYMBOL'"),
