@@ -107,10 +107,10 @@ class Wire:
                 await self._send(
                     {"type": "websocket.close", "code": connection.close_code, "reason": connection.close_text}
                 )
-        except (OSError, RuntimeError):
-            return  # it has gone, or is being closed already
         except TimeoutError:
             pass
+        except (OSError, RuntimeError):
+            return  # it has gone, or is being closed already
         await asyncio.sleep(self._linger_seconds)  # for its own closing frame
         self._transport.abort()
 
