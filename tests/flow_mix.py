@@ -71,7 +71,8 @@ class Mix:
 def steps(weights: Sequence[float]) -> Steps:
     """Turn weights into the cumulative probabilities that `searchsorted` draws from."""
     total: Steps = np.cumsum(np.asarray(weights, np.float64))
-    return total[:-1] / total[-1]
+    cumulated: Steps = total[:-1] / total[-1]
+    return cumulated
 
 
 def terms_of(

@@ -7,16 +7,15 @@ as a file of tests/corpus and printed field by field (`tests/properties/pair.py`
 
 from __future__ import annotations
 
-import os
 import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import numba
 import numpy as np
 import pytest
 
+from engine.core.lane import CHECKED, PLAIN
 from engine.schema import COMMAND, HAS_PRICE, Code, CommandKind, EventKind, Limits
 from tests.flow import Flow, act_rows, client_id_keys, client_ids, encode
 from tests.flow_mix import steps, terms_of
@@ -38,8 +37,6 @@ from tests.properties.pair import (
     to_json,
 )
 
-PLAIN = bool(numba.config.DISABLE_JIT)
-CHECKED = os.environ.get("CASHEW_BOUNDSCHECK") == "1"
 # The ordinary, the bounds-checked and the uncompiled run: 160,000, 60,000 and 5,000 commands.
 SEEDS = 20 if PLAIN else 40
 COMMANDS = 250 if PLAIN else 1500 if CHECKED else 4000

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from engine.core.lane import PLAIN
 from engine.schema import (
     ACT_FIRST,
     COMMAND,
@@ -37,9 +38,7 @@ pytestmark = [pytest.mark.jit_off, pytest.mark.bounds]
 
 def size() -> int:
     """Commands per seed: fewer where the kernels are not compiled."""
-    import numba
-
-    return COMMANDS // 25 if numba.config.DISABLE_JIT else COMMANDS
+    return COMMANDS // 25 if PLAIN else COMMANDS
 
 
 def record(seed: int, commands: int, **fixed: Any) -> tuple[Script, Rows]:
@@ -217,7 +216,8 @@ def stream_of(seed: int, number: int, commands: int) -> tuple[Rows, list[bytes]]
     )
     core = Core(ROOMY)
     flow.observe(core.run(Block(*flow.prologue())))
-    parts, texts = [], []
+    parts: list[Rows] = []
+    texts: list[bytes] = []
     while len(texts) < commands:
         rows, payload = flow.take(50)
         flow.observe(core.run(Block(rows, payload)))

@@ -7,10 +7,8 @@ rebuilt from the events; the teardown replays the whole run in one block and che
 
 from __future__ import annotations
 
-import os
 from typing import Any, ClassVar
 
-import numba
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
@@ -25,6 +23,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from engine.core.lane import CHECKED, PLAIN
 from engine.schema import (
     COMMAND,
     HAS_PRICE,
@@ -44,7 +43,7 @@ from tests.properties.pair import Block, Core, Pair, Rows
 LIMITS = Limits(instruments=3, accounts=5, orders=24, levels=1 << 15, day_ids=90)
 STEPS = 50
 # 7,500 steps in the ordinary run; 100,000 at night, where every night looks elsewhere.
-EXAMPLES = 4 if numba.config.DISABLE_JIT else 40 if os.environ.get("CASHEW_BOUNDSCHECK") == "1" else 150
+EXAMPLES = 4 if PLAIN else 40 if CHECKED else 150
 NIGHTLY_EXAMPLES = 2000
 
 ACCOUNTS = (("A1", "M1", "B1"), ("A2", "M1", "B2"), ("A3", "M2", "B1"), ("A4", "M2", "B3"))
