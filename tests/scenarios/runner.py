@@ -118,7 +118,7 @@ class Story:
         for index, event in enumerate(events):
             kind = EventKind(int(event["kind"]))
             row = event.view(TRADE) if kind in (EventKind.TRADE, EventKind.ORDER_PREVENTED) else event
-            e = {name: row[name].item() for name in row.dtype.names}
+            e = {name: row[name].item() for name in row.dtype.names or ()}
             subject = self.subject(command)
             shown, implied = self.unsaid(command, e, subject)
             head = {
