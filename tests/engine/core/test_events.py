@@ -172,7 +172,8 @@ def test_order_amended(price: int, qty: int, kept: bool) -> None:
 def test_order_rejected_repeats_what_a_place_said_junk_included() -> None:
     world = World()
     junk = {"side": 200, "ord_type": 201, "time_in_force": 202, "smp": 203, "flags": 255, "instrument": -7,
-            "account": -9, "price": -(2**63), "order_qty": 2**63 - 1, "cl_ord_id": b"\xff\0\n" + b"\x80" * 29}  # fmt: skip
+            "account": -9, "price": -(2**63), "order_qty": 2**63 - 1,
+            "cl_ord_id": b"\xff\0\n" + b"\x80" * 29}  # fmt: skip
     events = world.run(world.row(C.ORDER_PLACE, **junk))
     repeated = ("side", "ord_type", "time_in_force", "instrument", "account", "price", "cl_ord_id")
     assert [values(row) for row in events] == [
@@ -292,8 +293,8 @@ def test_phase_changed_and_order_expired() -> None:
 
 
 def test_the_opening_of_a_day() -> None:
-    world = World.__new__(World)
-    world.state, world.buffer, world.seq, world.time = new_state(Limits(2, 8, 64, 1 << 13, 64)), 0, 70, 5
+    world = World(terms=(), phase=None, seq=70, accounts=())
+    assert world.seq == 70
     (row,) = world.act(C.DAY_OPEN, trading_day="2026-11-23", next_trade_id=9)
     assert values(row) == {**head(world, EventKind.DAY_OPENED, C.DAY_OPEN), "qty": 20261123}
     (row,) = world.act(C.ACCOUNT_DEFINE, account="A1", member="M1", owner="B1")

@@ -1,0 +1,197 @@
+"""Every kind of damage that is planted in a sound state is noticed."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from engine.core.invariants import check
+from engine.core.layout import (
+    ACCOUNT,
+    ACCOUNT_WORDS,
+    BEARS,
+    BEST,
+    BITS0,
+    BITS1,
+    BITS2,
+    CURSOR,
+    DIRECT_MASK,
+    ENTRY,
+    ENTRY_END,
+    ENTRY_PLACE,
+    ENTRY_WORDS,
+    FAR_BASE,
+    FAR_COUNT,
+    FLAGS,
+    FREE,
+    INSTRUMENT,
+    INSTRUMENT_WORDS,
+    LEAVES,
+    LEVEL,
+    LEVELS,
+    LIVE,
+    MATCHING,
+    NEXT,
+    NO_SELL,
+    NODE4,
+    NODE8,
+    OPEN_ORDERS,
+    ORDER_ID,
+    PREV,
+    PRICE,
+    QTY,
+    SPILL_MASK,
+    SPILLED,
+    WINDOW_LO,
+)
+from engine.core.state import Arrays
+from tests.engine.world import BUY, GTC, SELL, SMALL, World
+
+pytestmark = [pytest.mark.jit_off, pytest.mark.bounds]
+
+WIDE = {"min_price": "-10000", "max_price": "10000", "window_ticks": 192, "reference_price": "0"}
+ROW = INSTRUMENT_WORDS
+
+
+class Sound:
+    """A state with near and far levels, queues, a renamed order, a freed record and a spilled order."""
+
+    def __init__(self) -> None:
+        world = World(SMALL._replace(levels=1 << 15), terms=(WIDE,))
+        world.checks = False
+        a = world.state.arrays
+        first = int(world.place(1, BUY, 5, -50, time_in_force=GTC)["order_id"][0])
+        world.amend(1, first, cl_ord_id=b"renamed", qty=4)
+        queue = [int(world.place(1, BUY, 5, -50)["order_id"][0]) for _ in range(3)]
+        for price in (-9_000, -9_001, -9_002):
+            world.place(1, BUY, 1, price)
+        for price in (9_000, 0, 90):
+            world.place(3, SELL, 1, price)
+        world.place(3, SELL, 1, 5)
+        canceled = world.seq
+        world.seq += int(a.h[DIRECT_MASK]) - (world.seq - first)
+        world.place(3, SELL, 1, 7)
+        world.cancel(3, canceled)
+        assert int(a.h[SPILLED]) == 1 and int(a.h[FREE])
+        check(world.state)
+        self.state, self.a = world.state, a
+        self.record = {
+            int(a.n8[x * NODE8 + ORDER_ID]): x for x in range(a.n4.size // NODE4) if a.n8[x * NODE8 + ORDER_ID]
+        }
+        self.first, self.second, self.third = self.record[first], self.record[queue[0]], self.record[queue[1]]
+        self.level = int(a.n4[self.first * NODE4 + LEVEL])
+
+    def add4(self, x: int, field: int, change: int) -> None:
+        self.a.n4[x * NODE4 + field] += change
+
+    def add8(self, x: int, field: int, change: int) -> None:
+        self.a.n8[x * NODE8 + field] += change
+
+    def entry(self, x: int) -> int:
+        return int(self.a.n4[x * NODE4 + ENTRY]) * ENTRY_WORDS
+
+    def far(self, g: int, place: int) -> int:
+        return 2 * (int(self.a.ins[ROW + FAR_BASE + g]) + place)
+
+    def flip(self, base: int, bit: int) -> None:
+        at = int(self.a.ins[ROW + base]) + bit // 64
+        self.a.bits[at] = int(self.a.bits[at]) ^ (1 << bit % 64)
+
+    def put(self, array: str, place: int, value: int) -> None:
+        getattr(self.a, array)[place] = value
+
+    def spilled_at(self) -> int:
+        return next(at for at in range(int(self.a.h[SPILL_MASK]) + 1) if self.a.spill[2 * at])
+
+
+def header(field: int, change: int) -> Callable[[Sound], None]:
+    def damage(s: Sound) -> None:
+        s.a.h[field] += change
+
+    return damage
+
+
+def swapped_links(s: Sound) -> None:
+    """Two neighbours of a queue change places in one direction only."""
+    s.put("n4", s.level * NODE4 + NEXT, s.second)
+    s.put("n4", s.second * NODE4 + NEXT, s.first)
+    s.put("n4", s.first * NODE4 + NEXT, s.third)
+
+
+DAMAGES: dict[str, Callable[[Sound], Any]] = {
+    "work is pending": lambda s: s.put("h", CURSOR, MATCHING),
+    "links in one direction": swapped_links,
+    "a level's last": lambda s: s.put("n4", s.level * NODE4 + PREV, s.first),
+    "a level of another number": lambda s: s.add4(s.level, LEVEL, 1),
+    "an order of another level": lambda s: s.add4(s.second, LEVEL, 1),
+    "an order at another price": lambda s: s.add8(s.second, PRICE, 1),
+    "an order of another instrument": lambda s: s.add4(s.second, INSTRUMENT, 1),
+    "an order of the other side": lambda s: s.add4(s.second, FLAGS, 1),
+    "an order without open lots": lambda s: s.put("n4", s.second * NODE4 + LEAVES, 0),
+    "an order of negative lots": lambda s: s.put("n4", s.second * NODE4 + LEAVES, -3),
+    "more open than ordered": lambda s: s.put("n4", s.second * NODE4 + QTY, 4),
+    "an order without a number": lambda s: s.put("n8", s.second * NODE8 + ORDER_ID, 0),
+    "two orders of one number": lambda s: s.add8(s.second, ORDER_ID, 1),
+    "a bit too many": lambda s: s.flip(BITS0, 1),
+    "a bit too few": lambda s: s.flip(BITS0, -50 - int(s.a.ins[ROW + WINDOW_LO])),
+    "a bit too many in the second tier": lambda s: s.flip(BITS1, 60),
+    "a bit too many in the third tier": lambda s: s.flip(BITS2, 1),
+    "a bit too few in the third tier": lambda s: s.flip(BITS2, 0),
+    "far prices out of order": lambda s: s.put("far", s.far(0, 0), -8_999),
+    "a far price twice": lambda s: s.put("far", s.far(0, 0), -9_001),
+    "a far price in the window": lambda s: s.put("far", s.far(1, 0), 91),
+    "a far level twice": lambda s: s.put("far", s.far(0, 0) + 1, int(s.a.far[s.far(0, 9) + 1])),
+    "a far level without orders": lambda s: s.put("ins", ROW + FAR_COUNT, 4),
+    "a far level forgotten": lambda s: s.put("ins", ROW + FAR_COUNT, 2),
+    "a best price too good": lambda s: s.put("ins", ROW + BEST, -49),
+    "a best price too bad": lambda s: s.put("ins", ROW + BEST, -9_000),
+    "a best price lost": lambda s: s.put("ins", ROW + BEST + 1, NO_SELL),
+    "a count of live orders": header(LIVE, 1),
+    "a spill count": header(SPILLED, 1),
+    "an order not found by its number": lambda s: s.put("spill", 2 * s.spilled_at() + 1, s.second),
+    "an order not in the index": lambda s: s.put("direct", int(s.a.n8[s.second * NODE8 + ORDER_ID]), 0),
+    "an order of another account": lambda s: s.add4(s.second, ACCOUNT, 1),
+    "an account's count": lambda s: s.put("acc", ACCOUNT_WORDS + OPEN_ORDERS, 9),
+    "an idle account's count": lambda s: s.put("acc", 4 * ACCOUNT_WORDS + OPEN_ORDERS, 1),
+    "an entry of an ended order": lambda s: s.put("ids", s.entry(s.second) + ENTRY_PLACE, 1),
+    "an order of another entry": lambda s: s.add4(s.second, ENTRY, 1),
+    "an order that bears another's id": lambda s: s.put("n4", s.second * NODE4 + BEARS, int(s.a.n4[s.third * NODE4 + BEARS])),
+    "an alias of another order": lambda s: s.put("ids", int(s.a.n4[s.first * NODE4 + BEARS]) * ENTRY_WORDS + ENTRY_END, -9),
+    "a free record with an order": lambda s: s.put("n8", int(s.a.h[FREE]) * NODE8 + ORDER_ID, 999),
+    "a record lost": lambda s: s.put("h", FREE, 0),
+}  # fmt: skip
+
+
+def test_the_state_is_sound_before_it_is_damaged() -> None:
+    sound = Sound()
+    assert len(sound.record) == 11 and sound.a.n4[sound.level * NODE4 + NEXT] == sound.first
+    assert int(sound.a.ins[ROW + FAR_COUNT]) == 3 and int(sound.a.ins[ROW + FAR_COUNT + 1]) == 1
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damage_is_noticed(damage: str) -> None:
+    sound = Sound()
+    DAMAGES[damage](sound)
+    with pytest.raises(AssertionError):
+        check(sound.state)
+
+
+def test_a_crossed_book_is_noticed() -> None:
+    """Two sound sides that cross: what a sweep that stopped too early would leave."""
+    world = World()
+    world.place(1, BUY, 1, 100)
+    world.place(3, SELL, 1, 101)
+    a: Arrays = world.state.arrays
+    row, old, new = INSTRUMENT_WORDS, 101 - 1, 100 - 1
+    level = int(a.ins[row + LEVELS + 1])
+    x = int(a.n4[(level + old) * NODE4 + NEXT])
+    for place, queue in ((old, level + old), (new, x)):
+        a.n4[(level + place) * NODE4 + NEXT] = a.n4[(level + place) * NODE4 + PREV] = queue
+    a.n4[x * NODE4 + NEXT] = a.n4[x * NODE4 + PREV] = a.n4[x * NODE4 + LEVEL] = level + new
+    a.n8[x * NODE8 + PRICE] = 100
+    for offset in (old, new):
+        at = int(a.ins[row + BITS0 + 1]) + offset // 64
+        a.bits[at] = int(a.bits[at]) ^ (1 << offset % 64)
+    a.ins[row + BEST + 1] = 100
+    with pytest.raises(AssertionError, match="no book is crossed"):
+        check(world.state)

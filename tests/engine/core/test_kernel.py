@@ -1,0 +1,255 @@
+"""The door's order of work: heap sort, commands put aside and taken up again, indices and the LAST flag all the way."""
+
+import random
+
+import numpy as np
+import pytest
+
+from engine.apply import MIN_EVENT_ROOM, apply
+from engine.core import kernel
+from engine.core.invariants import check
+from engine.core.layout import CURSOR, IDLE
+from engine.schema import EVENT, LAST, Code, CommandKind, EventKind, Phase, Reason
+from tests.engine.world import (
+    BUY,
+    DAY,
+    GTC,
+    SELL,
+    SMALL,
+    Rows,
+    World,
+    assert_commands_are_framed,
+    behind,
+    drain,
+    kinds,
+    views,
+)
+
+pytestmark = [pytest.mark.jit_off, pytest.mark.bounds]
+
+A, K = CommandKind, EventKind
+MANY = SMALL._replace(orders=4_096, day_ids=8_192)
+
+
+# --- heap sort --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", (0, 1, 2, 3, 4, 7, 8, 9, 500))
+def test_order_ids_are_sorted(count: int) -> None:
+    world = World(MANY, terms=(), phase=None)
+    scratch = world.state.arrays.scratch
+    rng = random.Random(count)
+    shapes = [
+        list(range(count)),
+        list(range(count, 0, -1)),
+        [5] * count,
+        [rng.randrange(1, 1 << 62) for _ in range(count)],
+        [rng.randrange(4) for _ in range(count)],
+    ]
+    for shape in shapes:
+        scratch[:count] = shape
+        scratch[count : count + 3] = -1, -2, -3
+        kernel._sort(behind(views(world.state)), count)
+        assert scratch[: count + 3].tolist() == [*sorted(shape), -1, -2, -3]
+
+
+# --- many cancels -----------------------------------------------------------------------------------------
+
+
+def crowd(world: World, count: int = 60) -> dict[str, list[int]]:
+    """Orders of accounts 1 and 3, buys and sells, day and gtc, sessions 7 and 8, some ended; their ids by what they are."""
+    kept: dict[str, list[int]] = {"1": [], "1 buy": [], "7 day": [], "day": []}
+    rows, gone = [], []
+    for k in range(count):
+        account, side, tif, session = (1, 3)[k % 3 == 0], (BUY, SELL)[k % 2], (DAY, GTC)[k % 5 == 0], 7 + (k % 4 == 0)
+        price = 100 + k % 7 if side == BUY else 200 + k % 7
+        rows.append(world.order(account, side, 1 + k, price, time_in_force=tif, client_session=session))
+        if k % 6 == 5:
+            gone.append((account, world.seq))
+            continue
+        kept["1"] += [world.seq] * (account == 1)
+        kept["1 buy"] += [world.seq] * (account == 1 and side == BUY)
+        kept["7 day"] += [world.seq] * (session == 7 and tif == DAY)
+        kept["day"] += [world.seq] * (tif == DAY)
+    world.run(*rows)
+    world.run(*(world.row(A.ORDER_CANCEL, account=account, target_lo=order_id) for account, order_id in gone))
+    return kept
+
+
+def test_a_mass_cancel_goes_by_rising_order_id_whatever_lies_where() -> None:
+    world = World()
+    for _ in range(3):  # records are handed out again in another order than that of their making
+        kept = crowd(world)
+        events = world.mass_cancel(1)
+        assert events["order_id"].tolist() == [*kept["1"], 0]
+        assert events["reason"].tolist() == [Reason.MASS_CANCEL] * len(kept["1"]) + [0]
+        assert events["qty"][-1] == len(kept["1"])
+        world.mass_cancel(3)
+
+
+def test_a_mass_cancel_of_one_instrument_and_side() -> None:
+    world = World(terms=({}, {"symbol": "W240"}))
+    kept = crowd(world)
+    world.place(1, BUY, 1, 99, instrument=2)
+    other = world.seq
+    assert world.mass_cancel(1, instrument=2, side=SELL)["qty"].tolist() == [0]
+    assert world.mass_cancel(1, instrument=1, side=BUY)["order_id"].tolist() == [*kept["1 buy"], 0]
+    assert world.mass_cancel(1, side=BUY)["order_id"].tolist() == [other, 0]
+    assert set(world.mass_cancel(1)["side"].tolist()) == {SELL, 0}
+
+
+@pytest.mark.parametrize("phase", (Phase.CLOSED, Phase.HALTED))
+def test_mass_cancels_and_disconnects_leave_what_the_phase_protects(phase: Phase) -> None:
+    world = World(terms=({}, {"symbol": "W240"}))
+    world.place(1, BUY, 1, 99, time_in_force=GTC, client_session=7)
+    world.place(1, BUY, 1, 99, instrument=2, client_session=7)
+    on_second = world.seq
+    world.phase("W320", phase)
+    expected = [on_second] if phase == Phase.CLOSED else [on_second - 1, on_second]
+    assert world.mass_cancel(1)["order_id"].tolist() == [*expected, 0]
+    assert world.disconnect(1, 7)["qty"].tolist() == [0]
+
+
+def test_a_disconnect_takes_the_day_orders_of_its_session_whoevers_they_are() -> None:
+    world = World()
+    kept = crowd(world)
+    assert world.disconnect(4, 0)["qty"].tolist() == [0], "no orders came through session 0"
+    assert world.disconnect(4, 9)["qty"].tolist() == [0]
+    events = world.disconnect(4, 7)
+    assert events["order_id"].tolist() == [*kept["7 day"], 0]
+    assert set(events["account"][:-1].tolist()) == {1, 3} and events["account"][-1] == 4
+
+
+# --- in parts (R36) ---------------------------------------------------------------------------------------
+
+
+def mass_cancel(world: World) -> Rows:
+    return world.row(A.ORDER_MASS_CANCEL, account=1)
+
+
+def disconnect(world: World) -> Rows:
+    return world.row(A.DISCONNECT, account=4, client_session=7)
+
+
+CLOSE = b'{"phase":"closed","symbol":"ALL"}'
+
+
+def close(world: World) -> Rows:
+    return world.row(A.PHASE_SET, target_hi=len(CLOSE))
+
+
+@pytest.mark.parametrize("last", (mass_cancel, disconnect, close), ids=lambda made: made.__name__)
+def test_many_cancels_give_the_same_events_through_a_buffer_of_any_size(last) -> None:  # type: ignore[no-untyped-def]
+    narrow = {"min_price": "90", "max_price": "210"}
+    terms = (narrow, {**narrow, "symbol": "W240"}, {**narrow, "symbol": "W450"})
+    world = World(SMALL, terms=terms)
+    crowd(world)
+    expected, book = world.run(last(world), payload=CLOSE), world.book()
+    assert len(expected) > MIN_EVENT_ROOM + 10
+    assert_commands_are_framed(expected)
+    for size in range(MIN_EVENT_ROOM, len(expected) + 12):
+        world = World(SMALL, terms=terms)
+        crowd(world)
+        assert drain(world.state, last(world), CLOSE, size).tobytes() == expected.tobytes(), size
+        assert world.book() == book
+        check(world.state)
+
+
+def test_a_call_that_was_put_aside_takes_no_new_command_before_it_is_done() -> None:
+    world = World()
+    crowd(world)
+    block = np.concatenate(
+        [world.row(A.CLOCK_TICK), world.row(A.ORDER_MASS_CANCEL, account=1), world.row(A.CLOCK_TICK)]
+    )
+    room = np.zeros(MIN_EVENT_ROOM, EVENT)
+    consumed, written = apply(world.state, block, b"", room)
+    assert consumed == 2 and world.state.pending and not room["flags"][1:written].any()
+    first = int(room["index"][written - 1])
+    consumed, written = apply(world.state, block[:0], b"", room)
+    assert consumed == 0 and room["index"][0] == first + 1 and set(room["seq"][:written]) == {block["seq"][1]}
+    while world.state.pending:
+        consumed, written = apply(world.state, block[2:], b"", room)
+    assert consumed in (0, 1)
+    if not consumed:
+        consumed, written = apply(world.state, block[2:], b"", room)
+    assert (room["kind"][written - 1], room["index"][written - 1]) == (K.CLOCK_TICKED, 0)
+    assert world.state.arrays.h[CURSOR] == IDLE
+
+
+@pytest.mark.parametrize("size", (16, 17, 23, 24, 25, 100, 65_536))
+def test_thousands_of_day_orders_expire_at_the_close_in_order_of_their_ids(size: int) -> None:
+    world = World(MANY, terms=({}, {"symbol": "W240"}))
+    rng = random.Random(8)
+    rows, day = [], []
+    for k in range(3_000 if size > 99 else 300):
+        tif = rng.choice((DAY, DAY, GTC))
+        rows.append(world.order(rng.choice((1, 2, 3)), BUY, 1, rng.randrange(1, 1_000), time_in_force=tif,
+                                instrument=1 + k % 2))  # fmt: skip
+        day += [world.seq] * (tif == DAY)
+    world.run(*rows)
+    row = world.row(A.PHASE_SET, target_hi=len(CLOSE))
+    tick = world.row(A.CLOCK_TICK)
+    events = drain(world.state, np.concatenate([row, tick]), CLOSE, size)
+    check(world.state)
+    assert kinds(events) == [K.PHASE_CHANGED] * 2 + [K.ORDER_EXPIRED] * len(day) + [K.CLOCK_TICKED]
+    assert events["order_id"][2:-1].tolist() == day
+    assert_commands_are_framed(events)
+
+
+# --- the stream of events ---------------------------------------------------------------------------------
+
+
+def test_junk_of_every_kind_gives_exactly_one_command_of_events_each() -> None:
+    """Any 128 bytes, but for the stamps, are answered; nothing raises and the structure holds."""
+    rng = np.random.Generator(np.random.PCG64(9))
+    world = World(MANY)
+    crowd(world)
+    for _ in range(20):
+        rows = np.concatenate([world.row(0) for _ in range(64)])
+        stamps = rows["seq"].copy(), rows["time"].copy()
+        rows = np.frombuffer(bytearray(rng.bytes(rows.nbytes)), rows.dtype)
+        half = rng.random(64) < 0.5
+        rows["seq"], rows["time"] = stamps
+        rows["kind"][half] = rng.integers(0, 24, half.sum())
+        rows["account"][half] = rng.integers(-1, 5, half.sum())
+        rows["instrument"][half] = rng.integers(-1, 3, half.sum())
+        events = world.run(rows, payload=rng.bytes(100))
+        assert_commands_are_framed(events)
+        assert np.unique(events["seq"]).tolist() == rows["seq"].tolist()
+        assert (events["flags"] & LAST).sum() == 64
+
+
+def test_rows_within_one_field_of_a_good_order_do_no_harm() -> None:
+    """Every field of a good place, amend, cancel and mass cancel set to every extreme value."""
+    world = World(MANY)
+    world.place(1, BUY, 5, 100)
+    extremes = (0, 1, 2, 3, 127, 128, 254, 255, 2**15, 2**16 - 1, 2**31 - 1, -1, -(2**31), 2**62, 2**63 - 1, -(2**63))
+    good = [
+        world.amendment(1, world.seq, price=99), world.order(1, BUY, 5, 100),
+        world.row(A.ORDER_CANCEL, account=1, target_lo=7), world.row(A.ORDER_MASS_CANCEL, account=1),
+        world.row(A.DISCONNECT, account=1, client_session=1), world.row(A.ORDER_RESTORE, account=1),
+    ]  # fmt: skip
+    names = [name for name in good[0].dtype.names if name not in ("seq", "time", "cl_ord_id")]
+    rows = []
+    for row in good:
+        for name in names:
+            limits = np.iinfo(row.dtype[name])
+            for value in extremes:
+                if limits.min <= value <= limits.max:
+                    bent = world.row(0)
+                    stamps = bent["seq"][0], bent["time"][0]
+                    bent[:] = row
+                    bent["seq"], bent["time"] = stamps
+                    bent["cl_ord_id"] = b"e%d" % stamps[0]
+                    bent[name] = value
+                    rows.append(bent)
+    events = world.run(*rows, payload=b"{}")
+    assert_commands_are_framed(events)
+    assert np.unique(events["seq"]).size == len(rows)
+    assert set(np.unique(events["code"])) >= {Code.OK, Code.MALFORMED, Code.UNKNOWN_ACCOUNT, Code.PRICE_BAND}
+
+
+def test_time_never_runs_backwards() -> None:
+    world = World()
+    ticks = [world.row(A.CLOCK_TICK, time=time) for time in (5_000, 4_000, -(2**63), 5_001, 0, 2**62, 3)]
+    assert world.run(*ticks)["time"].tolist() == [5_000, 5_000, 5_000, 5_001, 5_001, 2**62, 2**62]

@@ -1,0 +1,337 @@
+"""Sweeps, self-match prevention, fill-or-kill walks, and the same events however small the buffer is."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from engine.apply import MIN_EVENT_ROOM
+from engine.core.invariants import check
+from engine.core.layout import FAR_COUNT, INSTRUMENT_WORDS
+from engine.schema import TRADE, EventKind, Phase, Reason, Smp
+from tests.engine.world import (
+    BUY,
+    FOK,
+    GTC,
+    IOC,
+    SELL,
+    SMALL,
+    Rows,
+    World,
+    assert_commands_are_framed,
+    drain,
+    kinds,
+    trades,
+)
+
+pytestmark = [pytest.mark.jit_off, pytest.mark.bounds]
+
+K = EventKind
+WIDE = {"min_price": "-10000", "max_price": "10000", "window_ticks": 64, "reference_price": "0"}
+
+
+def place_all(world: World, side: int, orders: list[tuple[int, int]], account: int = 1) -> list[int]:
+    """Rest (price, qty) orders; their ids."""
+    return [int(world.place(account, side, qty, price)["order_id"][0]) for price, qty in orders]
+
+
+# --- price, then time (R20 - R23) -------------------------------------------------------------------------
+
+
+def test_a_buy_sweeps_rising_prices_and_at_each_the_oldest_first_and_rests_at_its_limit() -> None:
+    world = World()
+    a, b, c, d = place_all(world, SELL, [(102, 5), (101, 4), (101, 3), (103, 2)])
+    events = world.place(3, BUY, 13, 102)
+    assert trades(events) == [(b, 4, 101), (c, 3, 101), (a, 5, 102)]
+    assert world.book() == {"bids": [(102, 1, [(world.seq, 1)])], "asks": [(103, 2, [(d, 2)])]}
+    assert events.view(TRADE)["trade_id"][1:].tolist() == [1, 2, 3]
+    assert_commands_are_framed(events)
+
+
+def test_a_sell_sweeps_falling_prices() -> None:
+    world = World()
+    a, b, c, d = place_all(world, BUY, [(102, 5), (103, 4), (103, 3), (101, 2)])
+    events = world.place(3, SELL, 13, 102)
+    assert trades(events) == [(b, 4, 103), (c, 3, 103), (a, 5, 102)]
+    assert world.book() == {"bids": [(101, 2, [(d, 2)])], "asks": [(102, 1, [(world.seq, 1)])]}
+
+
+def test_a_partial_fill_keeps_its_place() -> None:
+    world = World()
+    a, b = place_all(world, SELL, [(100, 5), (100, 5)])
+    assert trades(world.place(3, BUY, 2, 100)) == [(a, 2, 100)]
+    assert trades(world.place(3, BUY, 4, 100)) == [(a, 3, 100), (b, 1, 100)]
+    assert world.book()["asks"] == [(100, 4, [(b, 4)])]
+
+
+def test_a_sweep_goes_from_far_levels_through_the_window_to_far_levels() -> None:
+    world = World(SMALL._replace(levels=1 << 14), terms=(WIDE,))
+    prices = [-9_000, -40, -33, -32, 0, 31, 32, 9_000, 10_000]
+    ids = dict(zip(prices[::-1], place_all(world, SELL, [(price, 1) for price in prices[::-1]]), strict=True))
+    far = INSTRUMENT_WORDS + FAR_COUNT + 1
+    assert world.state.arrays.ins[far] == 6
+    assert trades(world.place(3, BUY, 8, 10_000)) == [(ids[price], 1, price) for price in prices[:8]]
+    assert world.state.arrays.ins[far] == 1
+    assert world.book()["asks"] == [(10_000, 1, [(ids[10_000], 1)])]
+    place_all(world, BUY, [(-9_999, 2), (-10_000, 2), (-9_998, 2)])
+    assert [price for _, _, price in trades(world.place(3, SELL, 6, -10_000))] == [-9_998, -9_999, -10_000]
+
+
+def test_the_largest_orders_at_the_largest_prices_do_not_overflow() -> None:
+    huge = {"min_price": "-2000000000", "max_price": "2000000000", "max_order_qty": 1_000_000_000, "window_ticks": 64}
+    world = World(SMALL._replace(levels=1 << 14), terms=(huge,))
+    a, b = place_all(world, SELL, [(2_000_000_000, 1_000_000_000), (2_000_000_000, 1_000_000_000)])
+    c = place_all(world, BUY, [(-2_000_000_000, 1_000_000_000)])[0]
+    assert trades(world.place(3, BUY, 1_000_000_000, 2_000_000_000)) == [(a, 1_000_000_000, 2_000_000_000)]
+    assert trades(world.place(3, SELL, 999_999_999, -2_000_000_000)) == [(c, 999_999_999, -2_000_000_000)]
+    assert trades(world.place(3, BUY, 1_000_000_000, None)) == [(b, 1_000_000_000, 2_000_000_000)]
+
+
+# --- market orders (R24) ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("protection", "filled"), [(0, 1), (1, 2), (2, 3), (1_000_000_000, 4)])
+@pytest.mark.parametrize("side", (BUY, SELL))
+def test_a_market_order_goes_no_further_than_its_protection(side: int, protection: int, filled: int) -> None:
+    world = World(terms=({"protection_ticks": protection},))
+    other = SELL if side == BUY else BUY
+    prices = [500, 501, 502, 999] if side == BUY else [500, 499, 498, 2]
+    place_all(world, other, [(price, 1) for price in prices])
+    events = world.place(3, side, 9, None)
+    assert [price for _, _, price in trades(events)] == prices[:filled]
+    limit = min(500 + protection, 1000) if side == BUY else max(500 - protection, 1)
+    assert events["price"][0] == limit
+    assert (events["kind"][-1], events["reason"][-1]) == (K.ORDER_CANCELED, Reason.PROTECTION)
+    assert events["delta_qty"][-1] == 9 - filled
+
+
+@pytest.mark.parametrize("side", (BUY, SELL))
+@pytest.mark.parametrize(("tif", "reason"), [(GTC, Reason.PROTECTION), (IOC, Reason.PROTECTION), (FOK, Reason.FOK)])
+def test_a_market_order_without_an_opposite_order_is_canceled_whole(side: int, tif: int, reason: Reason) -> None:
+    world = World()
+    place_all(world, side, [(400, 3)])
+    events = world.place(3, side, 9, None, time_in_force=tif)
+    assert kinds(events) == [K.ORDER_ACCEPTED, K.ORDER_CANCELED]
+    assert events["price"].tolist() == [0, 0] and events["reason"][1] == reason and events["delta_qty"][1] == 9
+
+
+# --- self-match prevention (R27) --------------------------------------------------------------------------
+
+# What becomes of an incoming buy of 5 that meets, in this order: a stranger's 1, its own 3, a stranger's 4.
+AFTER = {
+    Smp.NONE: ([1, 3, 1], [K.TRADE] * 3),
+    Smp.CANCEL_RESTING: ([1, 4], [K.TRADE, K.ORDER_PREVENTED, K.ORDER_CANCELED, K.TRADE]),
+    Smp.CANCEL_INCOMING: ([1], [K.TRADE, K.ORDER_PREVENTED, K.ORDER_CANCELED]),
+    Smp.CANCEL_BOTH: ([1], [K.TRADE, K.ORDER_PREVENTED, K.ORDER_CANCELED, K.ORDER_CANCELED]),
+    Smp.DECREMENT: ([1, 1], [K.TRADE, K.ORDER_PREVENTED, K.ORDER_CANCELED, K.TRADE]),
+}
+LEFT = {
+    Smp.NONE: [3], Smp.CANCEL_RESTING: [], Smp.CANCEL_INCOMING: [3, 4], Smp.CANCEL_BOTH: [4], Smp.DECREMENT: [3],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("amended", (False, True))
+@pytest.mark.parametrize("smp", Smp)
+def test_prevention_by_every_instruction(smp: Smp, amended: bool) -> None:
+    world = World()
+    place_all(world, SELL, [(100, 1)], account=3)
+    place_all(world, SELL, [(100, 3)], account=2)
+    place_all(world, SELL, [(100, 4)], account=3)
+    if amended:
+        world.place(1, BUY, 5, 99, smp=smp)
+        events = world.amend(1, world.seq, price=100)
+    else:
+        events = world.place(1, BUY, 5, 100, smp=smp)
+    lots, happened = AFTER[smp]
+    assert kinds(events)[1:] == happened
+    assert [qty for _, qty, _ in trades(events)] == lots
+    assert [qty for _, _, queue in world.book()["asks"] for _, qty in queue] == LEFT[smp]
+    assert not world.book()["bids"]
+    # An amended order whose cancel is told in the same command is named there (RULES, ORDER_CANCELED).
+    named = events[events["kind"] == K.ORDER_CANCELED]["cl_ord_id"].tolist()
+    own = smp in (Smp.CANCEL_INCOMING, Smp.CANCEL_BOTH)
+    assert named[len(named) - own :] == ([events["cl_ord_id"][0] if amended else b""] if own else [])
+    assert not any(named[: len(named) - own])
+
+
+@pytest.mark.parametrize(("mine", "others"), [(5, 3), (3, 5), (4, 4)])
+def test_a_decrement_takes_the_lesser_from_both(mine: int, others: int) -> None:
+    world = World()
+    place_all(world, SELL, [(100, others + 2)], account=2)
+    world.place(3, BUY, 2, 100)  # so that the resting order has a filled part
+    events = world.place(1, BUY, mine, 100, smp=Smp.DECREMENT)
+    prevented = events[1].view(TRADE)
+    less = min(mine, others)
+    assert [int(prevented[name]) for name in ("qty", "leaves_qty", "resting_leaves_qty")] == [
+        less, mine - less, others - less,
+    ]  # fmt: skip
+    canceled = events[2:]
+    assert canceled["reason"].tolist() == [Reason.SELF_MATCH] * len(canceled)
+    told = [(int(row["account"]), int(row["qty"]), int(row["cum_qty"]), int(row["delta_qty"])) for row in canceled]
+    resting, incoming = (2, 2, 2, less), (1, 0, 0, less)
+    assert told == [resting] * (others == less) + [incoming] * (mine == less)
+    left = [qty for side in world.book().values() for _, qty, _ in side]
+    assert left == [abs(mine - others)] * (mine != others)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "met"),
+    [
+        ((1, 0), (2, 0), True),  # one owner, other members
+        ((1, 0), (3, 0), False),  # one member, other owners
+        ((1, 7), (3, 7), True),  # one id within one member
+        ((1, 7), (2, 7), False),  # one id, other members
+        ((1, 7), (1, 0), False),  # an id is no owner
+        ((1, 1), (1, 0), False),  # not even the owner of the same number
+        ((1, 7), (3, 8), False),
+        ((1, 65_535), (3, 65_535), True),
+        ((1, 65_535), (3, 65_534), False),
+    ],
+)  # fmt: skip
+def test_whose_orders_meet(first: tuple[int, int], second: tuple[int, int], met: bool) -> None:
+    world = World()
+    world.place(first[0], SELL, 1, 100, smp_id=first[1])
+    events = world.place(second[0], BUY, 1, 100, smp_id=second[1])
+    assert (K.ORDER_PREVENTED in kinds(events)) == met
+    assert (K.TRADE in kinds(events)) != met
+
+
+def test_a_level_of_nothing_but_own_orders_is_cleared_and_the_next_one_traded() -> None:
+    world = World()
+    place_all(world, SELL, [(100, 1), (100, 1), (101, 1)], account=2)
+    (stranger,) = place_all(world, SELL, [(102, 1)], account=3)
+    events = world.place(1, BUY, 1, 102)
+    assert kinds(events)[1:] == [K.ORDER_PREVENTED, K.ORDER_CANCELED] * 3 + [K.TRADE]
+    assert trades(events) == [(stranger, 1, 102)]
+    assert world.book() == {"bids": [], "asks": []}
+
+
+# --- fill or kill (R26) -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("side", (BUY, SELL))
+@pytest.mark.parametrize(
+    ("qty", "price", "fills"), [(7, 2, True), (8, 2, False), (4, 1, True), (5, 1, False), (1, -1, False)]
+)
+def test_a_fok_trades_whole_or_not_at_all(side: int, qty: int, price: int, fills: bool) -> None:
+    world = World()
+    sign = 1 if side == BUY else -1
+    place_all(
+        world, SELL if side == BUY else BUY, [(500 + sign * step, lots) for step, lots in ((0, 3), (1, 1), (2, 3))]
+    )
+    before = world.book()
+    events = world.place(3, side, qty, 500 + sign * price, time_in_force=FOK)
+    if fills:
+        assert sum(lots for _, lots, _ in trades(events)) == qty and K.ORDER_CANCELED not in kinds(events)
+    else:
+        assert kinds(events) == [K.ORDER_ACCEPTED, K.ORDER_CANCELED]
+        assert (events["reason"][1], events["delta_qty"][1]) == (Reason.FOK, qty)
+        assert world.book() == before
+
+
+FOK_MEETS_OWN = {
+    Smp.NONE: True, Smp.CANCEL_RESTING: False, Smp.CANCEL_INCOMING: False, Smp.CANCEL_BOTH: False, Smp.DECREMENT: False,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("smp", Smp)
+def test_own_orders_count_nothing_in_a_fok_or_end_it(smp: Smp) -> None:
+    world = World()
+    place_all(world, SELL, [(100, 2)], account=3)
+    place_all(world, SELL, [(100, 2)], account=2)
+    before = world.book()
+    events = world.place(1, BUY, 4, 100, time_in_force=FOK, smp=smp)
+    assert (len(trades(events)) == 2) == FOK_MEETS_OWN[smp]
+    if not FOK_MEETS_OWN[smp]:
+        assert kinds(events) == [K.ORDER_ACCEPTED, K.ORDER_CANCELED] and world.book() == before
+    place_all(world, SELL, [(100, 4)], account=3)
+    before = world.book()
+    events = world.place(1, BUY, 4, 100, time_in_force=FOK, smp=smp)
+    # Under cancel_resting the strangers behind suffice, and only now the own order goes.
+    assert bool(trades(events)) == (smp in (Smp.NONE, Smp.CANCEL_RESTING))
+    if smp == Smp.CANCEL_RESTING:
+        assert kinds(events)[1:] == [K.TRADE, K.ORDER_PREVENTED, K.ORDER_CANCELED, K.TRADE]
+
+
+def test_a_market_fok_counts_within_its_protection_only() -> None:
+    world = World(terms=({"protection_ticks": 2},))
+    place_all(world, SELL, [(100, 1), (102, 1), (103, 1)])
+    assert not trades(world.place(3, BUY, 3, None, time_in_force=FOK))
+    assert len(trades(world.place(3, BUY, 2, None, time_in_force=FOK))) == 2
+
+
+# --- in parts (R36) ---------------------------------------------------------------------------------------
+
+
+Scene = Callable[[World], list[Rows]]
+
+
+def sweep_of_strangers(world: World) -> list[Rows]:
+    resting = [world.order(1, SELL, 1 + k % 3, 100 + k // 9) for k in range(40)]
+    return [*resting, world.order(3, BUY, 10_000, 110, time_in_force=IOC)]
+
+
+def sweep_through_own_orders(smp: Smp) -> Scene:
+    """Own orders are met all the way, or, where the first one ends the incoming order, behind 35 of strangers."""
+    ends = smp in (Smp.CANCEL_INCOMING, Smp.CANCEL_BOTH)
+
+    def rows(world: World) -> list[Rows]:
+        mine = [k >= 35 if ends else k % 3 > 0 for k in range(40)]
+        resting = [world.order(2 if own else 3, SELL, 1 + k % 2, 100 + k // 9) for k, own in enumerate(mine)]
+        return [*resting, world.order(1, BUY, 200, 110, smp=smp)]
+
+    return rows
+
+
+def amend_that_sweeps(world: World) -> list[Rows]:
+    resting = [world.order(2 if k % 2 else 3, SELL, 2, 100 + k // 4) for k in range(30)]
+    own = world.order(1, BUY, 70, 50, smp=Smp.DECREMENT, time_in_force=GTC)
+    return [*resting, own, world.amendment(1, world.seq, price=200, cl_ord_id=b"renamed")]
+
+
+def fok_that_fills(world: World) -> list[Rows]:
+    resting = [world.order(2 if k % 4 == 0 else 3, SELL, 1, 100 + k // 4) for k in range(33)]
+    return [*resting, world.order(1, BUY, 24, 200, time_in_force=FOK)]
+
+
+SCENES: dict[str, Scene] = {
+    "strangers": sweep_of_strangers,
+    **{f"own {smp.name}": sweep_through_own_orders(smp) for smp in Smp},
+    "amend": amend_that_sweeps,
+    "fok": fok_that_fills,
+}
+
+
+@pytest.mark.parametrize("scene", SCENES)
+def test_a_sweep_gives_the_same_events_through_a_buffer_of_any_size(scene: str) -> None:
+    world = World()
+    *resting, last = SCENES[scene](world)
+    world.run(*resting)
+    expected, book = world.run(last), world.book()
+    assert len(expected) > 30, "it has to be put aside where the buffer is small"
+    assert_commands_are_framed(expected)
+    for size in range(MIN_EVENT_ROOM, len(expected) + 10):
+        world = World()
+        *resting, last = SCENES[scene](world)
+        world.run(*resting)
+        assert drain(world.state, last, b"", size).tobytes() == expected.tobytes(), size
+        assert world.book() == book
+        check(world.state)
+
+
+def test_commands_behind_a_sweep_wait_for_its_end() -> None:
+    world = World()
+    for _ in range(40):
+        world.place(1, SELL, 1, 100)
+    block = np.concatenate([world.order(3, BUY, 39, 100), world.order(3, BUY, 1, 100), world.order(3, BUY, 7, 100)])
+    events = drain(world.state, block, b"", 16)
+    assert_commands_are_framed(events)
+    assert [len(events[events["seq"] == seq]) for seq in block["seq"]] == [40, 2, 1]
+    assert world.book() == {"bids": [(100, 7, [(world.seq, 7)])], "asks": []}
+
+
+def test_nothing_matches_in_pre_open() -> None:
+    world = World(phase=Phase.PRE_OPEN)
+    place_all(world, SELL, [(100, 5)])
+    assert kinds(world.place(3, BUY, 5, 99)) == [K.ORDER_ACCEPTED]
+    assert kinds(world.place(3, BUY, 5, 100)) == [K.ORDER_REJECTED]
