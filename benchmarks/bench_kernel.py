@@ -164,10 +164,12 @@ def run(*, quick: bool, pybook: Path | None = None) -> dict[str, Any]:
         resident = min(workload.resident, QUICK_RESIDENT) if quick else workload.resident
         progress(f"{name}: {workload.says}")
         stream = generate(name, LEAD_IN + 5 * rounds * size, resident=resident)
+        whole = whole_stream(stream, rounds)
+        progress(f"{name}: {whole['commands_per_second']:,} commands a second, events {whole['events_sha256']}")
         found["workloads"][name] = {
             "says": workload.says,
             "resident": resident,
-            "throughput": whole_stream(stream, rounds),
+            "throughput": whole,
             "blocks": by_block(stream, rounds, size),
             "one_call": one_call(stream, 20_000 if quick else 100_000),
             "beside": compare(name, rounds, size, resident, pybook),
