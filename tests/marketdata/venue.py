@@ -14,6 +14,7 @@ from engine.reference import Reference
 from engine.schema import COMMAND, HAS_PRICE, HAS_QTY, CommandKind, OrdType, Side, Tick, TimeInForce
 from marketdata.publisher import Publisher, Reader
 from tests.flow import FIRST_TIME, Flow, act_rows, encode
+from tests.flow_mix import steps
 
 Rows = npt.NDArray[np.void]
 Block = tuple[Rows, bytes, Rows]
@@ -97,8 +98,11 @@ class Venue:
 
 
 def flow_blocks(seed: int, commands: int, size: int, **fixed: Any) -> Iterator[tuple[Reference, Block]]:
-    """Run a seeded flow in blocks of up to `size` commands; give the matcher as it stands after each block."""
-    flow = Flow(seed, **fixed)
+    """Run a seeded flow in blocks of up to `size` commands; give the matcher as it stands after each block.
+
+    Whatever else the seed draws, every second one opens a day with a restatement, and all phases come up.
+    """
+    flow = Flow(seed, **{"day": seed % 2 == 1, "phase_steps": steps([1, 1, 0.3, 1]), **fixed})
     reference = Reference(flow.mix.limits)
     rows, payload = flow.prologue()
     made = 0
