@@ -33,35 +33,34 @@ STORY_S: Final = 60
 ACCEPTED: Final = 1  # EventKind.ORDER_ACCEPTED
 
 _CONTROL = (
-    "import engine.journal; from tests.faults.kill_server import LateDisk; engine.journal.Disk = LateDisk; "
+    "from tests.faults.kill_server import write_late; write_late(); "
     "from cashew.cli import main; raise SystemExit(main())"
 )
 CONTROL: Final = (sys.executable, "-c", _CONTROL, "serve")
 
 
-class LateDisk(Disk):
-    """The control's disk: says that all is written and synced while it still holds the last few writes back.
+BEHIND: Final = 32  # more than the answers that lie unread in the sockets at a kill
+
+
+def write_late() -> None:
+    """Make this process the control: it says that all is written and synced while it still holds the last writes back.
 
     A kill loses what a process has not handed to the system, so that is what the control acknowledges too early.
     Watermark slots are held back like blocks, in order: what reaches the file is a good log that ends too soon.
     """
+    held: deque[tuple[int, bytes, int]] = deque()
 
-    BEHIND = 32  # more than the answers that lie unread in the sockets at a kill
-
-    def __init__(self) -> None:
-        self.held: deque[tuple[int, bytes, int]] = deque()
-
-    def write(self, fd: int, buffers: Sequence[Any], offset: int) -> int:
+    def write(_disk: Disk, fd: int, buffers: Sequence[Any], offset: int) -> int:
         whole = b"".join(bytes(buffer) for buffer in buffers)
-        self.held.append((os.dup(fd), whole, offset))
-        while len(self.held) > self.BEHIND:
-            held_fd, data, at = self.held.popleft()
+        held.append((os.dup(fd), whole, offset))
+        while len(held) > BEHIND:
+            held_fd, data, at = held.popleft()
             os.pwrite(held_fd, data, at)
             os.close(held_fd)
         return len(whole)
 
-    def sync(self, fd: int) -> None:
-        return None
+    Disk.write = write  # type: ignore[method-assign]
+    Disk.sync = lambda _disk, _fd: None  # type: ignore[method-assign]
 
 
 @dataclass
