@@ -152,7 +152,7 @@ class Story:
     def unsaid(self, command: np.void, e: Fields, subject: int | None) -> tuple[Fields, Fields]:
         """Fields that the words show, as they are, and fields that follow from what is known; all others are 0."""
         kind, order_id = EventKind(e["kind"]), e["order_id"]
-        c = {name: command[name].item() for name in COMMAND.names}
+        c = {name: command[name].item() for name in COMMAND.names or ()}
         request = {name: c[name] for name in ("side", "ord_type", "time_in_force")}
         show = {name: e[name] for name in SHOWN[kind]}
         match kind:

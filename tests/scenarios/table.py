@@ -13,8 +13,9 @@ grants or acts, `-R20` where it refuses or denies.  What an event line does not 
 instrument, account, phase, side, type, time in force, client ids) is checked against the command and the order.
 
 Worlds.  Accounts A1 to A6 are numbers 1 to 6, of member and owner M1 B1, M2 B2, M3 B3, M1 B1, M2 B1, M1 B6.
-Instruments W and V are 1 and 2: tick 1, band 1..1000, at most 500 lots, protection 10 ticks, both continuous.  Options change the
-limits (`orders=2`), W's phase (`phase=pre_open`) or W's terms (`max_price=9000`); `empty` begins with nothing.
+Instruments W and V are 1 and 2: tick 1, band 1..1000, at most 500 lots, protection 10 ticks, both continuous.
+Options change the limits (`orders=2`), W's phase (`phase=pre_open`) or W's terms (`max_price=9000`); `empty` begins
+with nothing.
 
 Commands (`venue` is account 0):
     buy|sell QTY @ PRICE|market as ID [day|gtc|ioc|fok] [post] [smp WORD] [smp_id N] [session N] [in SYMBOL]
