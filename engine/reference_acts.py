@@ -236,9 +236,7 @@ def _text(payload: Mapping[str, object], key: str) -> None:
             _refuse()
 
 
-def _integer(
-    payload: Mapping[str, object], key: str, low: int, high: int, default: int | None = None
-) -> int:
+def _integer(payload: Mapping[str, object], key: str, low: int, high: int, default: int | None = None) -> int:
     value = payload.get(key, default)
     # JSON's true and false are integers to Python, but not to the rules.
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
