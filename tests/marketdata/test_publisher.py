@@ -185,6 +185,17 @@ def test_unsubscribing_ends_what_was_named_and_no_more() -> None:
     assert publisher.figures()["streams"] == 0
 
 
+def test_what_is_unsubscribed_before_its_snapshot_was_read_never_comes() -> None:
+    venue, publisher = opened("W1", "W2")
+    reader = connect(publisher)
+    subscribe(publisher, reader)
+    publisher.receive(reader, '{"op":"unsubscribe","id":2,"p":{"channels":["book","trades"],"symbols":["*"]}}')
+    venue.place(Side.BUY, 3, 600)
+    follow(venue, publisher)
+    heard = drain(publisher, reader)
+    assert [m["ev"] for m in heard] == ["subscribed", "unsubscribed", "status", "status"]
+
+
 def test_who_asked_for_all_hears_of_a_new_symbol() -> None:
     venue, publisher = opened("W1")
     everything, one = Watch(publisher, 10), Watch(publisher, symbols=["W1"])
@@ -211,7 +222,10 @@ def test_a_new_day_starts_every_subscription_again() -> None:
     late = connect(publisher)
     ask = json.dumps({"op": "subscribe", "id": 1, "p": {"channels": ["book"], "symbols": ["W2"]}})
     assert answer(publisher, late, ask)["code"] == "BUSY"
+    woken: list[int] = []
+    everything.reader.wake = lambda: woken.append(1)
     publisher.on_block(rows, payload, events[5:])
+    assert woken
     everything.read(), gone.read()
     assert everything.copies["W2"].book() == levels(venue.reference, 1)
     assert gone.reader.subscribed == {}

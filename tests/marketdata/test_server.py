@@ -202,7 +202,7 @@ def test_a_reader_waits_in_peace_while_a_day_is_restated() -> None:
         reader.wake()
         for _ in range(50):
             await asyncio.sleep(0)
-        assert len(taken) == 1
+        assert len(taken) == 1 and peer.outgoing.empty()
         publisher.feed.restating = False
         reader.wake()
         assert (await peer.hear())["type"] == "snapshot"
