@@ -11,17 +11,28 @@ Nothing that a client sends raises: what is no good ends as a coded error to thi
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from msgspec import UNSET
 
-from engine.schema import CommandKind
 from gateway.accounts import Key
-from gateway.codec import BadRequest, command_kind, decode, to_row
+from gateway.codec import BadRequest, decode, to_row
 from gateway.reports import order_to_json
-from gateway.requests import Logon, MassStatus, OrderAmend, OrderPlace, OrderStatus, Ping, Request
+from gateway.requests import (
+    Logon,
+    MassStatus,
+    OrderAmend,
+    OrderCancel,
+    OrderMassCancel,
+    OrderPlace,
+    OrderStatus,
+    Ping,
+    Request,
+)
+from gateway.tickets import Ticket
 
 if TYPE_CHECKING:
     from gateway.desk import Desk
@@ -31,7 +42,6 @@ __all__ = ["CLOSE_LOGON", "CLOSE_RESTART", "CLOSE_SLOW", "Connection", "State"]
 CLOSE_LOGON: Final = 4001
 CLOSE_SLOW: Final = 4008
 CLOSE_RESTART: Final = 1012
-MAX_IN_FLIGHT: Final = 4_096
 MAX_FRAME_OUT: Final = 1 << 20
 HEARTBEAT_MS: Final = 20_000
 
@@ -46,6 +56,8 @@ class State(IntEnum):
     CLOSED = 3
 
 
+_ACTIVE: Final = State.ACTIVE
+_CLOSED: Final = State.CLOSED
 _NEXT: Final = {State.HELLO: {State.ACTIVE, State.CLOSED}, State.ACTIVE: {State.CLOSED}, State.CLOSED: set[State]()}
 
 
@@ -53,8 +65,8 @@ class Connection:
     """The dialogue with one client.  `outbox` holds encoded messages; `close_code` says when and how it has to end."""
 
     __slots__ = (
-        "_batch", "cancel_on_disconnect", "client_session", "close_code", "close_text", "desk", "in_flight", "key",
-        "outbox", "state", "wake",
+        "_accounts", "_batch", "_only_account", "cancel_on_disconnect", "client_session", "close_code", "close_text",
+        "desk", "in_flight", "key", "member", "outbox", "state", "wake",
     )  # fmt: skip
 
     def __init__(self, desk: Desk) -> None:
@@ -68,18 +80,22 @@ class Connection:
         self.close_code = 0
         self.close_text = ""
         self.wake: Any = _nothing  # called by the desk after a block has put something into the outbox
+        self.member = ""
+        self._accounts: frozenset[str] = frozenset()
+        self._only_account = ""
         self._batch = False
 
     def receive(self, text: str) -> None:
         """Take one text frame."""
-        if self.state is State.CLOSED:
+        state = self.state
+        if state is _CLOSED:
             return
         try:
             request = decode(text)
-            if self.state is State.HELLO:
-                self._log_on(request)
+            if state is _ACTIVE:
+                _HANDLERS[type(request)](self, request)
             else:
-                self._carry_out(request)
+                self._log_on(request)
         except BadRequest as bad:
             self._refuse(bad)
 
@@ -109,14 +125,21 @@ class Connection:
 
     def put(self, message: dict[str, Any]) -> None:
         """Queue one message for the client."""
-        if self.state is not State.CLOSED:
+        if self.state is not _CLOSED:
             self.outbox.append(_encode(message))
+
+    def put_encoded(self, message: bytes) -> None:
+        """The same of a message that is JSON already."""
+        if self.state is not _CLOSED:
+            self.outbox.append(message)
 
     def take_frames(self) -> list[bytes]:
         """What the outbox holds, as frames: one for all if the client wants batches, else one for each."""
         out, self.outbox = self.outbox, []
         if not self._batch:
             return out
+        if len(out) < 100:
+            return [b"[%b]" % b",".join(out)]
         frames: list[bytes] = []
         part: list[bytes] = []
         size = 0
@@ -145,6 +168,9 @@ class Connection:
         if key is None:
             raise BadRequest("NOT_LOGGED_ON", "this token opens nothing", request.id)
         self.key = key
+        self.member = key.member
+        self._accounts = frozenset(key.accounts)
+        self._only_account = key.accounts[0] if len(key.accounts) == 1 else ""
         self._batch = request.p.batch is True
         self.cancel_on_disconnect = request.p.cancel_on_disconnect is True
         self._enter(State.ACTIVE)
@@ -165,49 +191,54 @@ class Connection:
             }
         )
 
-    def _carry_out(self, request: Request) -> None:
-        if isinstance(request, Ping):
-            self.put({"ev": "pong", "id": request.id, "ok": True})
-            return
-        if isinstance(request, Logon):
-            raise BadRequest("NOT_PERMITTED", "this connection is logged on already", request.id)
-        key = self.key
-        assert key is not None, "an active connection has a key"
-        if key.role != "trader":
-            raise BadRequest("NOT_PERMITTED", f"an {key.role}'s key has no orders", request.id)
-        if request.account is UNSET:
-            if len(key.accounts) != 1:
+    def _pong(self, request: Ping) -> None:
+        self.put({"ev": "pong", "id": request.id, "ok": True})
+
+    def _log_on_again(self, request: Logon) -> None:
+        raise BadRequest("NOT_PERMITTED", "this connection is logged on already", request.id)
+
+    def _account(self, request: Any) -> int:
+        """The number of the account that a request is for: one of the key's, or the core will refuse it."""
+        name = request.account
+        if name is UNSET:
+            name = self._only_account
+            if not name:
+                key = self.key
+                assert key is not None, "an active connection has a key"
+                if key.role != "trader":
+                    raise BadRequest("NOT_PERMITTED", f"the key of an {key.role} has no orders", request.id)
                 raise BadRequest("MISSING_FIELD", "this key has several accounts; name one", request.id)
-            name = key.accounts[0]
-        else:
-            name = request.account
-            if name not in key.accounts:
-                raise BadRequest("UNKNOWN_ACCOUNT", "this key has no such account", request.id)
-        account = self.desk.directory.account_numbers.get(name, 0)
-        if isinstance(request, (OrderStatus, MassStatus)):
-            self._read(request, account)
-        else:
-            self._submit(request, account)
+        elif name not in self._accounts:
+            if not self._accounts:
+                raise BadRequest("NOT_PERMITTED", "this key has no orders", request.id)
+            raise BadRequest("UNKNOWN_ACCOUNT", "this key has no such account", request.id)
+        return self.desk.directory.account_numbers.get(name, 0)
 
-    def _submit(self, request: Any, account: int) -> None:
+    def _place(self, request: OrderPlace) -> None:
         desk = self.desk
-        if self.in_flight >= MAX_IN_FLIGHT:
-            raise BadRequest("BUSY", f"{MAX_IN_FLIGHT} requests wait for an answer on this connection", request.id)
-        instrument = 0
-        named: tuple[int, str] | None = None
-        if type(request) is OrderPlace:
-            instrument = desk.directory.numbers.get(request.p.symbol, 0)
-            named = (account, request.p.cl_ord_id)
-        elif type(request) is OrderAmend:
-            instrument = desk.instrument_of(account, request)
-            if request.p.new_cl_ord_id is not UNSET:
-                named = (account, request.p.new_cl_ord_id)
-        row = to_row(request, desk.directory, account, client_session=self.client_session, instrument=instrument)
-        desk.submit(self, row, request.id, command_kind(request) == CommandKind.ORDER_MASS_CANCEL, named, instrument)
+        account = self._account(request)
+        row = to_row(request, desk.directory, account, client_session=self.client_session)
+        instrument = desk.directory.numbers.get(request.p.symbol, 0)
+        desk.submit(row, Ticket(self, request.id, False, account, request.p.cl_ord_id, instrument))
 
-    def _read(self, request: OrderStatus | MassStatus, account: int) -> None:
+    def _amend(self, request: OrderAmend) -> None:
+        desk = self.desk
+        account = self._account(request)
+        instrument = desk.instrument_of(account, request)
+        row = to_row(request, desk.directory, account, client_session=self.client_session, instrument=instrument)
+        new = request.p.new_cl_ord_id if isinstance(request.p.new_cl_ord_id, str) else ""
+        desk.submit(row, Ticket(self, request.id, False, account, new, instrument))
+
+    def _cancel(self, request: OrderCancel | OrderMassCancel) -> None:
+        desk = self.desk
+        account = self._account(request)
+        row = to_row(request, desk.directory, account, client_session=self.client_session)
+        desk.submit(row, Ticket(self, request.id, type(request) is OrderMassCancel, account, "", 0))
+
+    def _read(self, request: OrderStatus | MassStatus) -> None:
         """Answer from what is durable."""
         desk = self.desk
+        account = self._account(request)
         if isinstance(request, MassStatus):
             orders = [order_to_json(order, desk.directory) for order in desk.reports.live(account)]
             self.put(
@@ -237,3 +268,15 @@ class Connection:
 
 def _nothing() -> None:
     pass
+
+
+_HANDLERS: Final[dict[type, Callable[[Connection, Any], None]]] = {
+    OrderPlace: Connection._place,
+    OrderAmend: Connection._amend,
+    OrderCancel: Connection._cancel,
+    OrderMassCancel: Connection._cancel,
+    OrderStatus: Connection._read,
+    MassStatus: Connection._read,
+    Ping: Connection._pong,
+    Logon: Connection._log_on_again,
+}

@@ -22,9 +22,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from engine.schema import FORMAT_VERSION, MAX_FRAME_BYTES, RULES_VERSION, SYMBOL_ALL, CommandKind, Phase, word
 from gateway.accounts import Key
 from gateway.codec import BadRequest, act_payload
-from gateway.desk import Act, Desk
+from gateway.desk import Desk
 from gateway.directory import Instrument
 from gateway.requests import decode_body
+from gateway.tickets import Act
 
 __all__ = ["Refused", "make_app"]
 

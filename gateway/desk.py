@@ -12,80 +12,27 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from engine.schema import ACT_FIRST, LAST, MAX_BLOCK_ROWS, MAX_PAYLOAD_BYTES, CommandKind
+from engine.schema import ACT_FIRST, MAX_BLOCK_ROWS, MAX_PAYLOAD_BYTES, EventKind
 from gateway.accounts import Key, KeyRing
-from gateway.codec import AnyEvent, BadRequest, act_row, disconnect_row, event_to_json, read_events
+from gateway.codec import AnyEvent, BadRequest, act_row, disconnect_row, read_events
 from gateway.connection import CLOSE_LOGON, CLOSE_RESTART, Connection, State
 from gateway.directory import Directory
-from gateway.reports import Order, Reports, answer_to_json, exec_to_json
+from gateway.reports import Order, Reports, accepted_messages, exec_to_json
 from gateway.requests import OrderAmend
+from gateway.tickets import Act, Ticket, Waiting
 
 __all__ = ["Act", "Desk", "Ticket", "Waiting"]
 
 MAX_WAITING: Final = 65_536
+MAX_IN_FLIGHT: Final = 4_096  # of one connection
 OPERATOR: Final = ""  # the queue of acts and of what the venue itself asks
-AMBIGUOUS: Final = -1
 
-Named = tuple[int, str] | None
-
-
-class Ticket:
-    """Who waits for the answer to one row."""
-
-    __slots__ = ("at_last", "connection", "named", "request_id")
-
-    def __init__(self, connection: Connection, request_id: int, at_last: bool, named: Named) -> None:
-        self.connection = connection
-        self.request_id = request_id
-        self.at_last = at_last
-        self.named = named
-
-    def take(self, event: AnyEvent, desk: Desk) -> bool:
-        """Take one event of the row's command; whether it became a message."""
-        if event.flags & LAST:
-            self.connection.in_flight -= 1
-            if self.named is not None:
-                desk.forget(self.named)
-        if event.flags & LAST if self.at_last else event.i == 0:
-            self.connection.put(answer_to_json(event, self.request_id, desk.directory))
-            return True
-        return False
-
-
-class Act:
-    """An operator's act, or one of the venue itself, on its way; `done` is called with all its events."""
-
-    __slots__ = ("connection", "done", "events", "kind", "payload", "principal")
-
-    def __init__(
-        self, kind: CommandKind, payload: bytes, principal: int, done: Callable[[list[dict[str, Any]]], None]
-    ) -> None:
-        self.kind = kind
-        self.payload = payload
-        self.principal = principal
-        self.done = done
-        self.events: list[dict[str, Any]] = []
-        self.connection: Connection | None = None
-
-    def take(self, event: AnyEvent, desk: Desk) -> bool:
-        """Take one event; the last one completes the act."""
-        self.events.append(event_to_json(event, desk.directory))
-        if event.flags & LAST:
-            self.done(self.events)
-        return False
-
-
-class Waiting(NamedTuple):
-    """One command on its way: its COMMAND row, not stamped yet, an act's payload, and who waits for it."""
-
-    row: bytes
-    payload: bytes
-    ticket: Ticket | Act | None
+_ACCEPTED: Final = int(EventKind.ORDER_ACCEPTED)
 
 
 class Desk:
@@ -102,7 +49,7 @@ class Desk:
         self.stopping = False
         self._listeners: dict[str, dict[Connection, None]] = {}
         self._queues: dict[str, deque[Waiting]] = {}
-        self._pending_names: dict[tuple[int, str], tuple[int, int]] = {}
+        self._unanswered: dict[Ticket, None] = {}
         self._next_session = 1
 
     # --- connections --------------------------------------------------------------------------------------------------
@@ -138,7 +85,7 @@ class Desk:
         if connection.cancel_on_disconnect:
             number = self.directory.account_numbers.get(next(iter(connection.key.accounts), ""), 0)
             row = disconnect_row(number, connection.client_session)
-            self._enqueue(connection.key.member, Waiting(row, b"", None))
+            self._enqueue(connection.key.member, (row, b"", None))
 
     def close_all(self, code: int = CLOSE_RESTART, text: str = "the exchange stops") -> None:
         """Close every connection; what they had asked is carried out and answered before."""
@@ -156,20 +103,23 @@ class Desk:
 
     # --- the inbox ----------------------------------------------------------------------------------------------------
 
-    def submit(
-        self, connection: Connection, row: bytes, request_id: int, at_last: bool, named: Named, instrument: int
-    ) -> None:
-        """Let a row wait for its turn; BadRequest BUSY if too many do, or if the venue is stopping.
-
-        `named` is the (account, client id) that the row would give an order of `instrument`.
-        """
+    def submit(self, row: bytes, ticket: Ticket) -> None:
+        """Let a row wait for its turn; BadRequest BUSY if too many do, or if the venue is stopping."""
         if self.waiting >= MAX_WAITING or self.stopping:
-            raise BadRequest("BUSY", "the exchange stops" if self.stopping else "too many requests wait", request_id)
+            text = "the exchange stops" if self.stopping else "too many requests wait"
+            raise BadRequest("BUSY", text, ticket.request_id)
+        connection = ticket.connection
+        if connection.in_flight >= MAX_IN_FLIGHT:
+            text = f"{MAX_IN_FLIGHT} requests wait for an answer on this connection"
+            raise BadRequest("BUSY", text, ticket.request_id)
         connection.in_flight += 1
-        if named is not None:
-            self._remember(named, instrument)
-        assert connection.key is not None, "who submits has logged on"
-        self._enqueue(connection.key.member, Waiting(row, b"", Ticket(connection, request_id, at_last, named)))
+        self._unanswered[ticket] = None
+        self._enqueue(connection.member, (row, b"", ticket))
+
+    def settle(self, ticket: Ticket) -> None:
+        """Take note that all that a row caused is durable."""
+        ticket.connection.in_flight -= 1
+        del self._unanswered[ticket]
 
     def submit_act(self, act: Act) -> None:
         """Let an act wait for its turn; BadRequest if its payload is too long or the venue is stopping."""
@@ -177,7 +127,7 @@ class Desk:
             raise BadRequest("BAD_VALUE", "the act's payload is too long")
         if self.waiting >= 2 * MAX_WAITING or self.stopping:
             raise BadRequest("BUSY", "the exchange is busy or stops")
-        self._enqueue(OPERATOR, Waiting(act_row(act.kind, 0, principal=act.principal), act.payload, act))
+        self._enqueue(OPERATOR, (act_row(act.kind, 0, principal=act.principal), act.payload, act))
 
     def _enqueue(self, member: str, waiting: Waiting) -> None:
         queue = self._queues.get(member)
@@ -190,6 +140,9 @@ class Desk:
 
     def take_turn(self, most: int = MAX_BLOCK_ROWS) -> list[Waiting]:
         """The commands whose turn it is, at most `most`, in fair order."""
+        if self.waiting == 1:
+            self.waiting = 0
+            return [self._queues.popitem()[1].popleft()]
         taken = list(islice(self._round_robin(), most))
         self.waiting -= len(taken)
         return taken
@@ -227,6 +180,9 @@ class Desk:
                 reports.learn(event)
             return
         first = directory.seq - len(tickets) + 1
+        if len(parsed) == 1 and parsed[0].kind == _ACCEPTED and type(tickets[0]) is Ticket:
+            self._tell_accepted(parsed[0], tickets[0])
+            return
         touched: dict[Connection, None] = {}
         for event in parsed:
             own, other = reports.learn(event)
@@ -241,6 +197,21 @@ class Desk:
         for connection in touched:
             connection.wake()
 
+    def _tell_accepted(self, event: Any, ticket: Ticket) -> None:
+        """The same for the block that an idle venue mostly has, one order that rests: told first, folded then."""
+        self.settle(ticket)
+        answer, report = accepted_messages(event, ticket.request_id, self.directory)
+        connection = ticket.connection
+        connection.put_encoded(answer)
+        listeners = self._listeners.get(self.directory.account_names[event.account], ())
+        for listener in listeners:
+            listener.put_encoded(report)
+        connection.wake()
+        for listener in listeners:
+            if listener is not connection:
+                listener.wake()
+        self.reports.learn(event)
+
     def _report(self, event: AnyEvent, order: Order, touched: dict[Connection, None]) -> None:
         listeners = self._listeners.get(self.directory.account_names[order.account])
         if listeners:
@@ -249,32 +220,19 @@ class Desk:
                 connection.put(report)
                 touched[connection] = None
 
-    # --- client ids that are not durable yet --------------------------------------------------------------------------
-
     def instrument_of(self, account: int, request: OrderAmend) -> int:
         """The instrument of the order that an amend means, be it durable or still on its way; 0 if there is none.
 
         BadRequest BUSY in the one case that cannot be told: the same new client id is on its way for two instruments.
         """
         found = self.reports.instrument(account, request.p)
-        if found or not isinstance(request.p.cl_ord_id, str):
+        name = request.p.cl_ord_id
+        if found or not isinstance(name, str) or not self._unanswered:
             return found
-        instrument, _ = self._pending_names.get((account, request.p.cl_ord_id), (0, 0))
-        if instrument == AMBIGUOUS and isinstance(request.p.price, str):
+        meant = {one.instrument for one in self._unanswered if one.client_id == name and one.account == account}
+        if len(meant) > 1 and isinstance(request.p.price, str):
             raise BadRequest("BUSY", "it is not known yet which order bears this cl_ord_id", request.id)
-        return max(instrument, 0)
-
-    def _remember(self, named: tuple[int, str], instrument: int) -> None:
-        known, count = self._pending_names.get(named, (instrument, 0))
-        self._pending_names[named] = (instrument if known == instrument else AMBIGUOUS, count + 1)
-
-    def forget(self, named: tuple[int, str]) -> None:
-        """Take note that a row which would give this client id is durable."""
-        instrument, count = self._pending_names[named]
-        if count == 1:
-            del self._pending_names[named]
-        else:
-            self._pending_names[named] = (instrument, count - 1)
+        return next(iter(meant), 0)
 
     def count_active(self) -> int:
         """How many connections are logged on."""

@@ -37,9 +37,10 @@ from gateway.accounts import KeyFileError, KeyRing
 from gateway.banner import banner
 from gateway.codec import BadRequest, act_payload, event_to_json, read_events
 from gateway.control import make_app
-from gateway.desk import Act, Desk
+from gateway.desk import Desk
 from gateway.server import make_router as make_trade_router
 from gateway.settings import Settings
+from gateway.tickets import Act
 from gateway.transport import UVICORN_OPTIONS
 from marketdata.publisher import Publisher, ReaderLimits
 from marketdata.server import make_router as make_market_data_router

@@ -13,7 +13,8 @@ from engine.schema import COMMAND, CommandKind
 from gateway.accounts import Key, KeyRing, create_key
 from gateway.codec import act_payload
 from gateway.connection import Connection
-from gateway.desk import Act, Desk
+from gateway.desk import Desk
+from gateway.tickets import Act
 
 SYMBOL, OTHER = "W320F2703", "W240F2703"
 START_NS = 1_795_399_200_000_000_000

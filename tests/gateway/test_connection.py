@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from engine.schema import CommandKind
-from gateway.connection import CLOSE_LOGON, CLOSE_SLOW, MAX_FRAME_OUT, MAX_IN_FLIGHT, Connection, State
+from gateway.connection import CLOSE_LOGON, CLOSE_SLOW, MAX_FRAME_OUT, Connection, State
+from gateway.desk import MAX_IN_FLIGHT
 from tests.gateway.kit import OTHER, SYMBOL, Floor, order, said
 
 

@@ -10,7 +10,8 @@ from gateway import desk as desk_module
 from gateway.accounts import KeyRing, disable_key
 from gateway.codec import BadRequest
 from gateway.connection import CLOSE_LOGON, CLOSE_RESTART, Connection
-from gateway.desk import Act, Desk
+from gateway.desk import Desk
+from gateway.tickets import Act
 from tests.gateway.kit import Floor, order, said
 
 
