@@ -17,11 +17,29 @@ from engine.acts.common import read_payload
 from engine.core import lane
 from engine.core.kernel import run
 from engine.core.layout import (
-    BASE, CURSOR, FRESH, IDLE, NEXT_TRADE, OP, OPEN, RESTATING, SEQ, STAGE, TIME,
+    BASE,
+    CURSOR,
+    FRESH,
+    IDLE,
+    NEXT_TRADE,
+    OP,
+    OPEN,
+    RESTATING,
+    SEQ,
+    STAGE,
+    TIME,
 )  # fmt: skip
 from engine.core.state import Arrays
 from engine.schema import (
-    CODE_RULE, COMMAND, EVENT, LAST, MAX_EVENTS_PER_CALL, Code, CommandKind, EventKind, Limits,
+    CODE_RULE,
+    COMMAND,
+    EVENT,
+    LAST,
+    MAX_EVENTS_PER_CALL,
+    Code,
+    CommandKind,
+    EventKind,
+    Limits,
 )  # fmt: skip
 
 if not __debug__:

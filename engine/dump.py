@@ -7,8 +7,30 @@ from typing import Any
 
 from engine.apply import State
 from engine.core.layout import (
-    ACCOUNT, BEARS, BITS0, ENTRY_WORDS, FAR_BASE, FAR_COUNT, FLAG_POST, FLAG_SMP, FLAG_TIF, FLAGS, INSTRUMENT_WORDS,
-    LEAVES, LEVELS, NEXT, NODE4, NODE8, ORDER_ID, PHASE, PRICE, QTY, SESSION, SMP_KEY, WINDOW, WINDOW_LO,
+    ACCOUNT,
+    BEARS,
+    BITS0,
+    ENTRY_WORDS,
+    FAR_BASE,
+    FAR_COUNT,
+    FLAG_POST,
+    FLAG_SMP,
+    FLAG_TIF,
+    FLAGS,
+    INSTRUMENT_WORDS,
+    LEAVES,
+    LEVELS,
+    NEXT,
+    NODE4,
+    NODE8,
+    ORDER_ID,
+    PHASE,
+    PRICE,
+    QTY,
+    SESSION,
+    SMP_KEY,
+    WINDOW,
+    WINDOW_LO,
 )  # fmt: skip
 from engine.schema import POST_ONLY, Phase, Side, Smp, TimeInForce, word
 

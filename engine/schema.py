@@ -310,13 +310,17 @@ orders canceled.  ORDER_REJECTED repeats what the request said (price, qty, cl_o
 holds the OrdStatus.  PHASE_CHANGED: phase is the new phase, reason the one before.
 """
 
+_fields, _names = EVENT.fields, EVENT.names
+assert _fields is not None and _names is not None
+_HEAD: Final = {name: _fields[name] for name in _names[:16]}
+
 TRADE: Final = np.dtype(
     {
-        "names": [*EVENT.names[:16], "price", "qty", "leaves_qty", "cum_qty", "trade_id", "resting_order_id",
+        "names": [*_HEAD, "price", "qty", "leaves_qty", "cum_qty", "trade_id", "resting_order_id",
                   "resting_account", "smp", "resting_leaves_qty", "fee", "resting_fee"],
-        "formats": [*(EVENT.fields[n][0] for n in EVENT.names[:16]), "<i8", "<i8", "<i8", "<i8", "<i8", "<i8",
+        "formats": [*(field[0] for field in _HEAD.values()), "<i8", "<i8", "<i8", "<i8", "<i8", "<i8",
                     "<i4", "<i4", "<i8", "<i8", "<i8"],
-        "offsets": [*(EVENT.fields[n][1] for n in EVENT.names[:16]), 48, 56, 64, 72, 80, 88, 96, 100, 104, 112, 120],
+        "offsets": [*(field[1] for field in _HEAD.values()), 48, 56, 64, 72, 80, 88, 96, 100, 104, 112, 120],
         "itemsize": 128,
     }
 )  # fmt: skip

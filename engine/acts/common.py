@@ -69,7 +69,7 @@ def name(terms: dict[str, Any], key: str) -> str:
 def text(terms: dict[str, Any], key: str) -> str:
     """Free text of at most 200 characters; "" if absent."""
     value = terms.get(key, "")
-    if not isinstance(value, str) or len(value) > TEXT_MAX or not value.isprintable() and _has_surrogate(value):
+    if not isinstance(value, str) or len(value) > TEXT_MAX or (not value.isprintable() and _has_surrogate(value)):
         raise Refusal(Code.BAD_TERMS)
     return value
 

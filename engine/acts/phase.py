@@ -8,8 +8,21 @@ import numpy as np
 
 from engine.acts.common import Fact, Refusal, check_keys, name, text
 from engine.core.layout import (
-    BUMP, CANCELING, CURSOR, CURSOR_AT, CURSOR_COUNT, CURSOR_REASON, FLAG_TIF, FLAGS, INSTRUMENT, INSTRUMENT_WORDS,
-    NODE4, NODE8, ORDER_BASE, ORDER_ID, PHASE,
+    BUMP,
+    CANCELING,
+    CURSOR,
+    CURSOR_AT,
+    CURSOR_COUNT,
+    CURSOR_REASON,
+    FLAG_TIF,
+    FLAGS,
+    INSTRUMENT,
+    INSTRUMENT_WORDS,
+    NODE4,
+    NODE8,
+    ORDER_BASE,
+    ORDER_ID,
+    PHASE,
 )  # fmt: skip
 from engine.schema import PHASE_NEXT, SYMBOL_ALL, Code, EventKind, Phase, TimeInForce, words
 

@@ -10,8 +10,26 @@ from __future__ import annotations
 
 from engine.core.lane import I, U, highest, inline, inv, lowest, outline, shl
 from engine.core.layout import (
-    BEST, BITS0, BITS1, BITS2, FAR_BASE, FAR_COUNT, INSTRUMENT, INSTRUMENT_WORDS, LEVEL, LEVELS, NEXT, NO_BUY, NO_SELL,
-    NODE4, NODE8, PREV, PRICE, WINDOW, WINDOW_LO, WORDS2,
+    BEST,
+    BITS0,
+    BITS1,
+    BITS2,
+    FAR_BASE,
+    FAR_COUNT,
+    INSTRUMENT,
+    INSTRUMENT_WORDS,
+    LEVEL,
+    LEVELS,
+    NEXT,
+    NO_BUY,
+    NO_SELL,
+    NODE4,
+    NODE8,
+    PREV,
+    PRICE,
+    WINDOW,
+    WINDOW_LO,
+    WORDS2,
 )  # fmt: skip
 from engine.core.memory import core, door
 

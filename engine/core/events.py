@@ -4,8 +4,26 @@ from __future__ import annotations
 
 from engine.core.lane import I, inline, outline
 from engine.core.layout import (
-    ACCOUNT, BASE, BEARS, ENTRY_WORDS, FLAG_TIF, FLAG_TYPE, FLAGS, INSTRUMENT, INSTRUMENT_WORDS, LEAVES,
-    NODE4, NODE8, OP, ORDER_ID, PHASE, PRICE, QTY, RULE_OF, SEQ, TIME,
+    ACCOUNT,
+    BASE,
+    BEARS,
+    ENTRY_WORDS,
+    FLAG_TIF,
+    FLAG_TYPE,
+    FLAGS,
+    INSTRUMENT,
+    INSTRUMENT_WORDS,
+    LEAVES,
+    NODE4,
+    NODE8,
+    OP,
+    ORDER_ID,
+    PHASE,
+    PRICE,
+    QTY,
+    RULE_OF,
+    SEQ,
+    TIME,
 )  # fmt: skip
 from engine.core.memory import core, door
 from engine.schema import LAST, CommandKind, EventKind
@@ -20,7 +38,9 @@ PREVENTED = int(EventKind.ORDER_PREVENTED)
 
 @inline
 def put_head(s, n, kind, instrument, account, phase, code, attributes, order_id):
-    """Write the common head of event n; attributes = flags << 16 | side << 24 | type << 32 | tif << 40 | reason << 48."""
+    """Write the common head of event n.
+
+    attributes = flags << 16 | side << 24 | ord_type << 32 | time_in_force << 40 | reason << 48."""
     e = n * 16
     h = s.h
     s.ev[e] = h[SEQ]

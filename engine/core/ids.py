@@ -9,8 +9,24 @@ from __future__ import annotations
 
 from engine.core.lane import I, U, inline, inv, outline, shl, times
 from engine.core.layout import (
-    ACCOUNT, BEARS, DIRECT_MASK, ENTRY, ENTRY_END, ENTRY_ORDER, ENTRY_PLACE, ENTRY_QTY, ENTRY_WORDS, ID_MASK, IDS,
-    INSTRUMENT, NODE4, NODE8, ORDER_ID, QTY, SPILL_MASK, SPILLED,
+    ACCOUNT,
+    BEARS,
+    DIRECT_MASK,
+    ENTRY,
+    ENTRY_END,
+    ENTRY_ORDER,
+    ENTRY_PLACE,
+    ENTRY_QTY,
+    ENTRY_WORDS,
+    ID_MASK,
+    IDS,
+    INSTRUMENT,
+    NODE4,
+    NODE8,
+    ORDER_ID,
+    QTY,
+    SPILL_MASK,
+    SPILLED,
 )  # fmt: skip
 from engine.core.memory import core, door, fetch
 from engine.schema import KEY_FACTORS, KEY_FINISH
@@ -77,7 +93,12 @@ def is_client_id(words, at):
 @inline
 def fold_low(words, at):
     """First half of schema.cl_ord_id_key of words[at:at+4], 62 bits."""
-    m = times(U(words[at]), F0) ^ times(U(words[at + 1]), F1) ^ times(U(words[at + 2]), F2) ^ times(U(words[at + 3]), F3)
+    m = (
+        times(U(words[at]), F0)
+        ^ times(U(words[at + 1]), F1)
+        ^ times(U(words[at + 2]), F2)
+        ^ times(U(words[at + 3]), F3)
+    )
     m ^= m >> U(32)
     m = times(m, FINISH)
     m ^= m >> U(29)
@@ -87,7 +108,12 @@ def fold_low(words, at):
 @outline
 def fold_high(words, at):
     """Second half of schema.cl_ord_id_key, 62 bits, never 0."""
-    m = times(U(words[at]), F1) ^ times(U(words[at + 1]), F2) ^ times(U(words[at + 2]), F3) ^ times(U(words[at + 3]), F0)
+    m = (
+        times(U(words[at]), F1)
+        ^ times(U(words[at + 1]), F2)
+        ^ times(U(words[at + 2]), F3)
+        ^ times(U(words[at + 3]), F0)
+    )
     m ^= m >> U(32)
     m = times(m, FINISH)
     m ^= m >> U(29)
@@ -277,5 +303,18 @@ def find_order(s, order_id):
     return I(0)
 
 
-__all__ = ["BEARS", "add_id", "close_entry", "find_id", "find_key", "find_order", "fetch_id", "fold_low", "index_order",
-           "is_client_id", "root_of", "shl", "unindex_order"]  # fmt: skip
+__all__ = [
+    "BEARS",
+    "add_id",
+    "close_entry",
+    "fetch_id",
+    "find_id",
+    "find_key",
+    "find_order",
+    "fold_low",
+    "index_order",
+    "is_client_id",
+    "root_of",
+    "shl",
+    "unindex_order",
+]  # fmt: skip

@@ -9,9 +9,42 @@ from engine.core.events import mark_last, put_body, put_head, reject_other, reje
 from engine.core.ids import fetch_id, find_order, is_client_id
 from engine.core.lane import I, inline, kernel, outline
 from engine.core.layout import (
-    ACCOUNT, ACCOUNT_WORDS, ACCOUNTS, BASE, BUMP, CANCELING, CAPACITY, CURSOR, CURSOR_AT, CURSOR_COUNT, CURSOR_REASON,
-    CURSOR_RECORD, DIRECT_MASK, FLAG_TIF, FLAGS, FRESH, IDLE, IDS, INSTRUMENT, INSTRUMENT_WORDS, INSTRUMENTS, LEAVES, LIVE, MATCHING, NODE4,
-    NODE8, OP, OPEN, OPEN_ORDERS, ORDER_BASE, ORDER_ID, PHASE, RESTATING, SEQ, SESSION, STAGE,
+    ACCOUNT,
+    ACCOUNT_WORDS,
+    ACCOUNTS,
+    BASE,
+    BUMP,
+    CANCELING,
+    CAPACITY,
+    CURSOR,
+    CURSOR_AT,
+    CURSOR_COUNT,
+    CURSOR_REASON,
+    CURSOR_RECORD,
+    DIRECT_MASK,
+    FLAG_TIF,
+    FLAGS,
+    FRESH,
+    IDLE,
+    IDS,
+    INSTRUMENT,
+    INSTRUMENT_WORDS,
+    INSTRUMENTS,
+    LEAVES,
+    LIVE,
+    MATCHING,
+    NODE4,
+    NODE8,
+    OP,
+    OPEN,
+    OPEN_ORDERS,
+    ORDER_BASE,
+    ORDER_ID,
+    PHASE,
+    RESTATING,
+    SEQ,
+    SESSION,
+    STAGE,
     TIME,
 )  # fmt: skip
 from engine.core.matching import ENDED_CANCELED, ENDED_EXPIRED, cancel_resting, settle, sweep
@@ -153,7 +186,7 @@ def _rare(d, n, c, kind):
         put_head(s, n, I(TICKED), I(0), I(0), I(0), I(0), I(0), I(0))
         put_body(s, n, I(0), I(0), I(0), I(0), I(0), I(0))
         return n + 1
-    if kind != MASS_CANCEL and kind != DISCONNECT or (kind == MASS_CANCEL and side > 2):
+    if (kind != MASS_CANCEL and kind != DISCONNECT) or (kind == MASS_CANCEL and side > 2):
         return reject_other(door(s), n, c, I(MALFORMED), I(0))
     account = s.cmd[c + 15] & 0xFFFFFFFF
     if account - 1 >= h[ACCOUNTS] or account == 0:

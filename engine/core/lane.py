@@ -14,34 +14,48 @@ import os
 from typing import Any
 
 import numba
+import numba.extending
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
 from engine import kernel_cache
 
-PLAIN = bool(numba.config.DISABLE_JIT)
+_config: Any = numba.config
+PLAIN = bool(_config.DISABLE_JIT)
 CHECKED = os.environ.get("CASHEW_BOUNDSCHECK") == "1" and not PLAIN
 LANE = "plain" if PLAIN else "checked" if CHECKED else "compiled"
 CACHE = None if PLAIN else kernel_cache.prepare(LANE)
 
+# What numba gives has no types that a checker could read.
+intrinsic: Any = numba.extending.intrinsic
+kernel: Any
+inline: Any
+outline: Any
+I: Any  # noqa: E741
+U: Any
+as_int64: Any
+as_int32: Any
+as_uint64: Any
+pointer: Any
+address: Any
+prefetch: Any
+
 if PLAIN:
     MASK = (1 << 64) - 1
 
-    def kernel(function: Any) -> Any:
+    def _same(function: Any) -> Any:
         return function
 
-    inline = outline = kernel
+    kernel = inline = outline = _same
 
     as_int64 = as_int32 = as_uint64 = pointer = address = prefetch = None
 
-    def I(value: Any) -> int:  # noqa: E743
-        return int(value)
-
-    def U(value: Any) -> int:
+    def _unsigned(value: Any) -> int:
         return int(value) & MASK
+
+    I, U = int, _unsigned  # noqa: E741
 
     def times(a: int, b: int) -> int:
         return (int(a) * int(b)) & MASK
@@ -59,31 +73,31 @@ if PLAIN:
         return int(a).bit_length() - 1
 
 else:
-    numba.config.CACHE_DIR = str(CACHE)
+    _config.CACHE_DIR = str(CACHE)
     kernel = njit(cache=True, nogil=True, boundscheck=CHECKED)
     inline = njit(nogil=True, boundscheck=CHECKED, forceinline=not CHECKED)
     outline = njit(nogil=True, boundscheck=CHECKED)
-    I = np.int64
+    I = np.int64  # noqa: E741
     U = np.uint64
 
     @intrinsic
-    def _pointer(_context, array):  # type: ignore[no-untyped-def]
-        def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def _pointer(_context, array):
+        def generate(context, builder, signature, arguments):
             return context.make_array(signature.args[0])(context, builder, arguments[0]).data
 
         return types.CPointer(array.dtype)(array), generate
 
     @intrinsic
-    def _address(_context, pointer):  # type: ignore[no-untyped-def]
-        def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def _address(_context, pointer):
+        def generate(context, builder, signature, arguments):
             return builder.ptrtoint(arguments[0], context.get_value_type(types.int64))
 
         return types.int64(pointer), generate
 
     def _pointer_to(kind: Any) -> Any:
         @intrinsic
-        def at(_context, address):  # type: ignore[no-untyped-def]
-            def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        def at(_context, address):
+            def generate(context, builder, signature, arguments):
                 return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
 
             return types.CPointer(kind)(types.int64), generate
@@ -94,8 +108,8 @@ else:
     pointer, address = _pointer, _address
 
     @intrinsic
-    def prefetch(_context, pointer, index):  # type: ignore[no-untyped-def]
-        def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def _prefetch(_context, pointer, index):
+        def generate(context, builder, signature, arguments):
             byte = ir.IntType(8).as_pointer()
             word = ir.IntType(32)
             kind = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
@@ -107,16 +121,18 @@ else:
 
         return types.void(pointer, types.int64), generate
 
+    prefetch = _prefetch
+
     @intrinsic
-    def _cttz(_context, value):  # type: ignore[no-untyped-def]
-        def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def _cttz(_context, value):
+        def generate(context, builder, signature, arguments):
             return builder.cttz(arguments[0], context.get_constant(types.boolean, True))
 
         return types.int64(types.uint64), generate
 
     @intrinsic
-    def _ctlz(_context, value):  # type: ignore[no-untyped-def]
-        def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def _ctlz(_context, value):
+        def generate(context, builder, signature, arguments):
             return builder.ctlz(arguments[0], context.get_constant(types.boolean, True))
 
         return types.int64(types.uint64), generate

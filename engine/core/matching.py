@@ -8,14 +8,48 @@ from __future__ import annotations
 
 from engine.core.book import join, leave, level_at, next_price, vacate
 from engine.core.events import (
-    AMEND, CANCELED, PREVENTED, TRADE, order_attributes, put_canceled, put_order_row, put_trade,
+    AMEND,
+    CANCELED,
+    PREVENTED,
+    TRADE,
+    order_attributes,
+    put_canceled,
+    put_order_row,
+    put_trade,
 )  # fmt: skip
 from engine.core.ids import close_entry, unindex_order
 from engine.core.lane import I, inline, outline
 from engine.core.layout import (
-    ACCOUNT, ACCOUNT_WORDS, BEST, CAPACITY, CURSOR, CURSOR_AT, CURSOR_RECORD, ENTRY_END, FLAG_SMP, FLAG_TIF, FLAG_TYPE,
-    FLAGS, FREE, INCOMING_ENDED, INSTRUMENT, INSTRUMENT_WORDS, LEAVES, LIVE, MATCHING, NEXT, NEXT_TRADE, NODE4, NODE8,
-    OP, OPEN_ORDERS, ORDER_ID, PHASE, PREV, QTY, SMP_KEY,
+    ACCOUNT,
+    ACCOUNT_WORDS,
+    BEST,
+    CAPACITY,
+    CURSOR,
+    CURSOR_AT,
+    CURSOR_RECORD,
+    ENTRY_END,
+    FLAG_SMP,
+    FLAG_TIF,
+    FLAG_TYPE,
+    FLAGS,
+    FREE,
+    INCOMING_ENDED,
+    INSTRUMENT,
+    INSTRUMENT_WORDS,
+    LEAVES,
+    LIVE,
+    MATCHING,
+    NEXT,
+    NEXT_TRADE,
+    NODE4,
+    NODE8,
+    OP,
+    OPEN_ORDERS,
+    ORDER_ID,
+    PHASE,
+    PREV,
+    QTY,
+    SMP_KEY,
 )  # fmt: skip
 from engine.core.memory import core, door
 from engine.schema import OrdStatus, OrdType, Reason, Smp, TimeInForce

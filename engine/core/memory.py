@@ -1,4 +1,4 @@
-"""How a kernel reaches the arrays: the tuple `Core`, and the door by which it is handed to functions that are not inlined.
+"""How a kernel reaches the arrays: the tuple `Core`, and the door by which functions that are not inlined get it.
 
 Compiled, every array is a typed pointer whose address stands in the header, so a call passes one pointer instead of
 fourteen and Python passes three arrays.  In the other lanes the tuple of arrays itself is passed.

@@ -8,20 +8,86 @@ from __future__ import annotations
 from engine.core.book import far_level, is_far, join, leave
 from engine.core.events import put_body, put_head, put_id, put_order_row, reject_other, reject_place
 from engine.core.ids import (
-    add_id, find_id, find_key, find_order, fold_low, index_order, is_client_id, root_of,
+    add_id,
+    find_id,
+    find_key,
+    find_order,
+    fold_low,
+    index_order,
+    is_client_id,
+    root_of,
 )  # fmt: skip
 from engine.core.lane import I, inline, outline
 from engine.core.layout import (
-    ACCOUNT, ACCOUNT_WORDS, ACCOUNTS, BEARS, BEST, BUMP, CURSOR, ENTRY, ENTRY_END, ENTRY_ORDER, ENTRY_PLACE, ENTRY_QTY,
-    ENTRY_WORDS, FAR_COUNT, FLAG_POST, FLAG_SMP, FLAG_TIF, FLAG_TYPE, FLAGS, FREE, ID_LIMIT, IDS, INSTRUMENT,
-    INSTRUMENT_WORDS, INSTRUMENTS, LEAVES, LIVE, MAX_PRICE, MAX_QTY, MEMBER, MIN_PRICE, NEXT, NO_BUY, NO_SELL, NODE4,
-    NODE8, OPEN_ORDERS, ORDER_ID, ORDER_LIMIT, OWNER, PHASE, PRICE, PROTECTION, QTY, RESTORED, SEQ, SESSION, SMP_KEY,
+    ACCOUNT,
+    ACCOUNT_WORDS,
+    ACCOUNTS,
+    BEARS,
+    BEST,
+    BUMP,
+    CURSOR,
+    ENTRY,
+    ENTRY_END,
+    ENTRY_ORDER,
+    ENTRY_PLACE,
+    ENTRY_QTY,
+    ENTRY_WORDS,
+    FAR_COUNT,
+    FLAG_POST,
+    FLAG_SMP,
+    FLAG_TIF,
+    FLAG_TYPE,
+    FLAGS,
+    FREE,
+    ID_LIMIT,
+    IDS,
+    INSTRUMENT,
+    INSTRUMENT_WORDS,
+    INSTRUMENTS,
+    LEAVES,
+    LIVE,
+    MAX_PRICE,
+    MAX_QTY,
+    MEMBER,
+    MIN_PRICE,
+    NEXT,
+    NO_BUY,
+    NO_SELL,
+    NODE4,
+    NODE8,
+    OPEN_ORDERS,
+    ORDER_ID,
+    ORDER_LIMIT,
+    OWNER,
+    PHASE,
+    PRICE,
+    PROTECTION,
+    QTY,
+    RESTORED,
+    SEQ,
+    SESSION,
+    SMP_KEY,
 )  # fmt: skip
 from engine.core.matching import ENDED_CANCELED, cancel_resting, fok_fills, settle, sweep
 from engine.core.memory import core, door
 from engine.schema import (
-    DUP, HAS_PRICE, HAS_QTY, MAX_FAR_LEVELS, MAX_ORDER_QTY, MAX_SMP_ID, OFF_TICK, POST_ONLY, PRIORITY_KEPT, Code,
-    EventKind, OrdStatus, OrdType, Phase, Reason, Smp, TimeInForce,
+    DUP,
+    HAS_PRICE,
+    HAS_QTY,
+    MAX_FAR_LEVELS,
+    MAX_ORDER_QTY,
+    MAX_SMP_ID,
+    OFF_TICK,
+    POST_ONLY,
+    PRIORITY_KEPT,
+    Code,
+    EventKind,
+    OrdStatus,
+    OrdType,
+    Phase,
+    Reason,
+    Smp,
+    TimeInForce,
 )  # fmt: skip
 
 MALFORMED, UNKNOWN_ACCOUNT = int(Code.MALFORMED), int(Code.UNKNOWN_ACCOUNT)
@@ -67,7 +133,11 @@ def _place_form(s, c, w0, qty, restoring):
     if restoring:
         if ord_type != LIMIT or tif != GTC or (w11 & 0xFFFFFFFF) != 0 or s.cmd[c + 9] != 0:
             return False
-    elif (s.cmd[c + 8] | s.cmd[c + 9] | w11) != 0 or flags & HAS_QTY != 0 or ((flags & HAS_PRICE != 0) != (ord_type == LIMIT)):
+    elif (
+        (s.cmd[c + 8] | s.cmd[c + 9] | w11) != 0
+        or flags & HAS_QTY != 0
+        or ((flags & HAS_PRICE != 0) != (ord_type == LIMIT))
+    ):
         return False
     return is_client_id(s.cmd, c + 4)
 
@@ -218,7 +288,9 @@ def place(s, n, c):
     n += 1
     left = qty
     if matching and (price - best) * sign >= 0:
-        if tif != FOK or fok_fills(door(s), row, og, price, qty, I(s.n4[x * NODE4 + SMP_KEY]), (I(s.n4[x * NODE4 + FLAGS]) >> FLAG_SMP) & 7):
+        if tif != FOK or fok_fills(
+            door(s), row, og, price, qty, I(s.n4[x * NODE4 + SMP_KEY]), (I(s.n4[x * NODE4 + FLAGS]) >> FLAG_SMP) & 7
+        ):
             n, left = sweep(s, n, x, row, og, price, qty)
             if h[CURSOR] != 0:
                 return n

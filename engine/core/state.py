@@ -12,8 +12,26 @@ import numpy.typing as npt
 
 from engine.core.lane import LANE
 from engine.core.layout import (
-    ACCOUNT_WORDS, ADDRESSES, BITS_USED, BUMP, DIRECT_MASK, ENTRY_WORDS, FAR_USED, HEADER_WORDS, ID_LIMIT, ID_MASK,
-    INSTRUMENT_WORDS, LEVEL_LIMIT, LEVELS_USED, NEXT_TRADE, NODE4, NODE8, ORDER_BASE, ORDER_LIMIT, RULE_OF, SPILL_MASK,
+    ACCOUNT_WORDS,
+    ADDRESSES,
+    BITS_USED,
+    BUMP,
+    DIRECT_MASK,
+    ENTRY_WORDS,
+    FAR_USED,
+    HEADER_WORDS,
+    ID_LIMIT,
+    ID_MASK,
+    INSTRUMENT_WORDS,
+    LEVEL_LIMIT,
+    LEVELS_USED,
+    NEXT_TRADE,
+    NODE4,
+    NODE8,
+    ORDER_BASE,
+    ORDER_LIMIT,
+    RULE_OF,
+    SPILL_MASK,
 )  # fmt: skip
 from engine.schema import CODE_RULE, MAX_FAR_LEVELS, Limits
 
@@ -66,8 +84,10 @@ class Arrays:
         for code, rule in CODE_RULE.items():
             self.h[RULE_OF + code] = rule
 
-        arrays = (self.h, self.ins, self.n4, self.n8, self.bits, self.far, self.tab, self.ids, self.direct, self.spill,
-                  self.acc, self.scratch)  # fmt: skip
+        arrays: tuple[npt.NDArray[Any], ...] = (
+            self.h, self.ins, self.n4, self.n8, self.bits, self.far, self.tab, self.ids, self.direct, self.spill,
+            self.acc, self.scratch,
+        )  # fmt: skip
         for place, array in enumerate(arrays[1:]):
             self.h[ADDRESSES + place] = array.ctypes.data
         self.handle: Any = self.h if LANE == "compiled" else arrays
