@@ -90,6 +90,9 @@ class Sound:
     def entry(self, x: int) -> int:
         return int(self.a.n4[x * NODE4 + ENTRY]) * ENTRY_WORDS
 
+    def borne(self, x: int) -> int:
+        return int(self.a.n4[x * NODE4 + BEARS])
+
     def far(self, g: int, place: int) -> int:
         return 2 * (int(self.a.ins[ROW + FAR_BASE + g]) + place)
 
@@ -155,8 +158,8 @@ DAMAGES: dict[str, Callable[[Sound], Any]] = {
     "an idle account's count": lambda s: s.put("acc", 4 * ACCOUNT_WORDS + OPEN_ORDERS, 1),
     "an entry of an ended order": lambda s: s.put("ids", s.entry(s.second) + ENTRY_PLACE, 1),
     "an order of another entry": lambda s: s.add4(s.second, ENTRY, 1),
-    "an order that bears another's id": lambda s: s.put("n4", s.second * NODE4 + BEARS, int(s.a.n4[s.third * NODE4 + BEARS])),
-    "an alias of another order": lambda s: s.put("ids", int(s.a.n4[s.first * NODE4 + BEARS]) * ENTRY_WORDS + ENTRY_END, -9),
+    "an order that bears another's id": lambda s: s.put("n4", s.second * NODE4 + BEARS, s.borne(s.third)),
+    "an alias of another order": lambda s: s.put("ids", s.borne(s.first) * ENTRY_WORDS + ENTRY_END, -9),
     "a free record with an order": lambda s: s.put("n8", int(s.a.h[FREE]) * NODE8 + ORDER_ID, 999),
     "a record lost": lambda s: s.put("h", FREE, 0),
 }  # fmt: skip

@@ -57,7 +57,7 @@ def test_order_ids_are_sorted(count: int) -> None:
 
 
 def crowd(world: World, count: int = 60) -> dict[str, list[int]]:
-    """Orders of accounts 1 and 3, buys and sells, day and gtc, sessions 7 and 8, some ended; their ids by what they are."""
+    """Orders of accounts 1 and 3, of both sides, day and gtc, of sessions 7 and 8, some ended; ids of some kinds."""
     kept: dict[str, list[int]] = {"1": [], "1 buy": [], "7 day": [], "day": []}
     rows, gone = [], []
     for k in range(count):

@@ -113,8 +113,8 @@ def test_instrument_fields_do_not_overlap() -> None:
 
 def test_header_fields_do_not_overlap() -> None:
     names = ("TIME ACCOUNTS INSTRUMENTS FREE BUMP LIVE ORDER_LIMIT NEXT_TRADE IDS ID_LIMIT ID_MASK DIRECT_MASK "
-             "SPILL_MASK SPILLED ORDER_BASE LEVEL_LIMIT LEVELS_USED STAGE RESTORED SEQ BASE OP CAPACITY CURSOR CURSOR_RECORD "
-             "CURSOR_AT CURSOR_COUNT CURSOR_REASON INCOMING_ENDED BITS_USED FAR_USED")  # fmt: skip
+             "SPILL_MASK SPILLED ORDER_BASE LEVEL_LIMIT LEVELS_USED STAGE RESTORED SEQ BASE OP CAPACITY CURSOR "
+             "CURSOR_RECORD CURSOR_AT CURSOR_COUNT CURSOR_REASON INCOMING_ENDED BITS_USED FAR_USED")  # fmt: skip
     used = [getattr(layout, name) for name in names.split()]
     assert len(set(used)) == len(used)
     assert CURSOR_REASON < max(used) < RULE_OF
