@@ -153,7 +153,7 @@ def test_levels_equal_a_sorted_set(width: int, margin: int) -> None:
     assert a.ins[ROW + FAR_COUNT] == a.ins[ROW + FAR_COUNT + 1] == 0
 
 
-@pytest.mark.parametrize("width", (1, 64, 65, 4097))
+@pytest.mark.parametrize("width", (1, 64, 65, 4097, 1 << 19))
 def test_each_offset_of_a_window_is_found_from_both_ends(width: int) -> None:
     book = Book(width, margin=0)
     for offset in {0, 1, 62, 63, 64, 4094, 4095, 4096, width - 1} & set(range(width)):

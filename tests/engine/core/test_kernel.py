@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from engine.apply import MIN_EVENT_ROOM, apply
-from engine.core import kernel
+from engine.core import kernel, lane
 from engine.core.invariants import check
 from engine.core.layout import CURSOR, IDLE
-from engine.schema import EVENT, LAST, Code, CommandKind, EventKind, Phase, Reason
+from engine.schema import EVENT, HAS_PRICE, LAST, Code, CommandKind, EventKind, Phase, Reason
 from tests.engine.world import (
     BUY,
     DAY,
@@ -253,3 +253,40 @@ def test_time_never_runs_backwards() -> None:
     world = World()
     ticks = [world.row(A.CLOCK_TICK, time=time) for time in (5_000, 4_000, -(2**63), 5_001, 0, 2**62, 3)]
     assert world.run(*ticks)["time"].tolist() == [5_000, 5_000, 5_000, 5_001, 5_001, 2**62, 2**62]
+
+
+# --- looking ahead ----------------------------------------------------------------------------------------
+
+
+def test_asking_ahead_for_memory_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large state fetches what the commands after the next will need; junk among them does no harm."""
+    crowded = kernel.LARGE + 100
+    if lane.PLAIN:  # where it would take too long to get there
+        monkeypatch.setattr(kernel, "LARGE", 0)
+        crowded = 100
+    limits = SMALL._replace(orders=1 << 15, day_ids=1 << 16)
+    pictures, streams = [], []
+    for size in (64, 1):
+        world = World(limits)
+        world.checks = False
+        orders = np.repeat(world.order(1, BUY, 1, 500, time_in_force=GTC), crowded)
+        orders["seq"] += np.arange(crowded)
+        orders["cl_ord_id"] = np.arange(crowded).astype("S8")
+        world.run(orders)
+        first, world.seq = world.seq, world.seq + crowded
+        rng = np.random.Generator(np.random.PCG64(12))
+        rows = []
+        for k in range(64):
+            kind = (A.ORDER_PLACE, A.ORDER_CANCEL, A.ORDER_AMEND, A.CLOCK_TICK, 250)[k % 5]
+            target = int(rng.choice([first + k, first + k, first + k, 0, -1, 2**62, -(2**63), 2**63 - 1]))
+            if kind == A.ORDER_PLACE:
+                rows.append(world.order(3, SELL, 1, 500 + k % 2))
+            else:
+                flags = HAS_PRICE if kind == A.ORDER_AMEND else 0
+                rows.append(world.row(kind, account=1, target_lo=target, target_hi=k % 3 // 2, price=499, flags=flags))
+        block = np.concatenate(rows)
+        streams.append(np.concatenate([world.run(block[at : at + size]) for at in range(0, 64, size)]))
+        pictures.append(world.book())
+        check(world.state)
+    assert streams[0].tobytes() == streams[1].tobytes() and pictures[0] == pictures[1]
+    assert {K.ORDER_CANCELED, K.ORDER_AMENDED, K.TRADE, K.ORDER_REJECTED} <= set(kinds(streams[0]))
