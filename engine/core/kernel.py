@@ -22,6 +22,8 @@ from engine.core.layout import (
     CURSOR_REASON,
     CURSOR_RECORD,
     DIRECT_MASK,
+    ENTRY,
+    ENTRY_WORDS,
     FLAG_TIF,
     FLAGS,
     FRESH,
@@ -31,8 +33,10 @@ from engine.core.layout import (
     INSTRUMENT_WORDS,
     INSTRUMENTS,
     LEAVES,
+    LEVELS,
     LIVE,
     MATCHING,
+    NEXT,
     NODE4,
     NODE8,
     OP,
@@ -41,11 +45,14 @@ from engine.core.layout import (
     ORDER_BASE,
     ORDER_ID,
     PHASE,
+    PREV,
     RESTATING,
     SEQ,
     SESSION,
     STAGE,
     TIME,
+    WINDOW,
+    WINDOW_LO,
 )  # fmt: skip
 from engine.core.matching import ENDED_CANCELED, ENDED_EXPIRED, cancel_resting, settle, sweep
 from engine.core.memory import core, door, enter, fetch
@@ -242,6 +249,19 @@ def _restating(d, n, c, kind):
 
 
 @inline
+def _level_ahead(s, c):
+    """Level that a place of the future would join, or 0 where that cannot be told."""
+    instrument = s.cmd[c + 1] & 0xFFFFFFFF
+    if instrument - 1 >= s.h[INSTRUMENTS]:
+        return I(0)
+    row = instrument * INSTRUMENT_WORDS
+    offset = I(s.cmd[c + 2]) - I(s.ins[row + WINDOW_LO])
+    if offset < 0 or offset >= s.ins[row + WINDOW]:
+        return I(0)
+    return s.ins[row + LEVELS + (((s.cmd[c] >> 8) & 255) == 2)] + offset
+
+
+@inline
 def _look_ahead(s, i, high, wide):
     """Ask for the memory that the next commands will need; only on a state too large for the near caches."""
     c = (i + AHEAD) * 16
@@ -251,10 +271,22 @@ def _look_ahead(s, i, high, wide):
             fetch_id(s, s.cmd[c + 15] & 0xFFFFFFFF, s.cmd, c + 4)
         elif wide and s.cmd[c + 9] == 0:
             fetch(s.direct, s.cmd[c + 8] & s.h[DIRECT_MASK])
-    c = (i + AHEAD // 2) * 16
     if wide and i + AHEAD // 2 < high:
-        if s.cmd[c] & 255 != PLACE and s.cmd[c + 9] == 0:
-            fetch(s.n4, I(s.direct[s.cmd[c + 8] & s.h[DIRECT_MASK]]) * NODE4)
+        c = (i + AHEAD // 2) * 16
+        if s.cmd[c] & 255 != PLACE:
+            if s.cmd[c + 9] == 0:
+                fetch(s.n4, I(s.direct[s.cmd[c + 8] & s.h[DIRECT_MASK]]) * NODE4)
+        else:
+            fetch(s.n4, _level_ahead(s, c) * NODE4)
+        c = (i + AHEAD // 4) * 16
+        if s.cmd[c] & 255 != PLACE:
+            if s.cmd[c + 9] == 0:
+                r4 = I(s.direct[s.cmd[c + 8] & s.h[DIRECT_MASK]]) * NODE4
+                fetch(s.n4, I(s.n4[r4 + NEXT]) * NODE4)
+                fetch(s.n4, I(s.n4[r4 + PREV]) * NODE4)
+                fetch(s.ids, I(s.n4[r4 + ENTRY]) * ENTRY_WORDS)
+        else:
+            fetch(s.n4, I(s.n4[_level_ahead(s, c) * NODE4 + PREV]) * NODE4)
 
 
 @kernel
