@@ -1,11 +1,11 @@
 """Where compiled kernels are kept between starts, and how a damaged or stale copy is noticed.
 
 The folder is named by a digest of everything that decides the machine code: the kernel sources, the versions of
-numba, llvmlite, numpy and Python, the processor's features and the lane.  (numba itself looks only at the file that
-holds the cached function, so a constant changed elsewhere would go on running its old value.)  A process compiles in a
-draft of its own, which becomes the shared set in one step when it is complete and its sha256 sums are written: nobody
-loads a half-written set, and processes that compile at once do not meet.  A set that disagrees with its sums is
-thrown away and compiled anew.
+numba, llvmlite, numpy and Python, numba's switches, the processor's features and the lane.  (numba itself looks only
+at the file that holds the cached function, so a constant changed elsewhere would go on running its old value.)  A
+process compiles in a draft of its own, which becomes the shared set in one step when it is complete and its sha256
+sums are written: nobody loads a half-written set, and processes that compile at once do not meet.  A set that
+disagrees with its sums is thrown away and compiled anew.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from pathlib import Path
 MANIFEST = "manifest.json"
 _SET, _DRAFT = "set", "draft-"
 _CORE = Path(__file__).parent / "core"
+# What a NUMBA_ variable or configuration file may change about the machine code.
+_SWITCHES = ("CPU_NAME", "CPU_FEATURES", "OPT", "BOUNDSCHECK", "DEBUGINFO_DEFAULT", "LOOP_VECTORIZE", "SLP_VECTORIZE")
 
 
 def _root() -> Path:
@@ -45,7 +47,8 @@ def digest(lane: str) -> str:
         parts.update(source.read_bytes())
     versions = (sys.version, numba.__version__, llvmlite.__version__, np.__version__)
     machine = (llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten())
-    parts.update(repr((versions, machine, lane)).encode())
+    chosen = [getattr(numba.config, switch, None) for switch in _SWITCHES]
+    parts.update(repr((versions, machine, chosen, lane)).encode())
     return parts.hexdigest()[:20]
 
 

@@ -61,6 +61,8 @@ class Arrays:
                 raise ValueError(f"limit {name} out of range: {size}")
         if limits.accounts >= 1 << 15:
             raise ValueError("more than 32,767 accounts are not supported")
+        if limits.instruments >= 1 << 24:
+            raise ValueError("more than 16,777,215 instruments are not supported")
         order_base = limits.levels + 1
         self.n8: Words = np.zeros((order_base + limits.orders) * NODE8, np.int64)
         self.n4 = self.n8.view(np.int32)
@@ -92,3 +94,7 @@ class Arrays:
             self.h[ADDRESSES + place] = array.ctypes.data
         self.handle: Any = self.h if LANE == "compiled" else arrays
         """What `kernel.run` takes: the header, which holds the addresses of the rest, or the arrays themselves."""
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Refuse to be copied or pickled: the header holds addresses, so a copy would write into the original."""
+        raise TypeError("a venue cannot be copied; replay its log instead")
