@@ -263,6 +263,8 @@ def close(outcomes: Sequence[Outcome]) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    # A shell starts its background jobs deaf to Ctrl-C, and children inherit that; some tests send it to theirs.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     parser = argparse.ArgumentParser(prog="python -m tests.lanes", description=__doc__.partition("\n")[0])
     names = [lane.name for lane in LANES]
     parser.add_argument("lanes", nargs="*", metavar="LANE", help=f"only these: {', '.join(names)}")
