@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.apply import MIN_EVENT_ROOM, act_payload, apply, new_state, run_block, warm
+from engine.apply import MIN_EVENT_ROOM, POOL_ROWS, act_payload, apply, new_state, run_block, warm
 from engine.core.invariants import check
 from engine.dump import dump
 from engine.schema import COMMAND, EVENT, LAST, MAX_EVENTS_PER_CALL, Code, CommandKind, EventKind, Limits, Phase
@@ -104,6 +104,38 @@ def test_a_fresh_venue() -> None:
     state = new_state()
     assert (state.seq, state.time, state.next_trade_id, state.pending) == (0, 0, 1, False)
     assert state.limits == Limits()
+
+
+@pytest.mark.jit_off
+@pytest.mark.bounds
+@pytest.mark.parametrize("size", (1, 3, 700))
+def test_the_events_of_a_block_are_written_by_nobody_else(size: int) -> None:
+    """Blocks share one large array; each keeps its rows when the array is used up and another is begun."""
+    world = World()
+    world.checks = False
+    blocks = [np.concatenate([world.row(A.CLOCK_TICK) for _ in range(size)]) for _ in range(2 + 2 * POOL_ROWS // 700)]
+    given = [run_block(world.state, block) for block in blocks]
+    assert len(blocks) * 700 > POOL_ROWS
+    for block, events in zip(blocks, given, strict=True):
+        assert events["seq"].tolist() == block["seq"].tolist() and events["time"].tolist() == block["time"].tolist()
+        assert events["index"].any() == 0 and (events["kind"] == K.CLOCK_TICKED).all()
+
+
+@pytest.mark.jit_off
+@pytest.mark.bounds
+def test_a_block_of_more_events_than_are_left_in_the_pool() -> None:
+    world = World(SMALL._replace(orders=1_024, day_ids=1_024))
+    resting = 300
+    orders = np.repeat(world.order(1, BUY, 1, 500), resting)
+    orders["seq"] += np.arange(resting)
+    orders["cl_ord_id"] = np.arange(resting).astype("S8")
+    world.run(orders)
+    world.seq += resting
+    block = np.concatenate([world.row(A.ORDER_MASS_CANCEL, account=1), world.row(A.CLOCK_TICK)])
+    world.state.pool_at = POOL_ROWS - 100
+    events = run_block(world.state, block)
+    assert kinds(events[-2:]) == [K.MASS_CANCELED, K.CLOCK_TICKED] and len(events) == resting + 2
+    assert_commands_are_framed(events)
 
 
 @pytest.mark.jit_off

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numba
 import pytest
 
 from engine import kernel_cache
@@ -196,6 +197,13 @@ def test_the_digest_names_the_sources_and_the_lane(tmp_path: Path, monkeypatch: 
 def test_the_digest_names_the_versions(versioned: str, monkeypatch: pytest.MonkeyPatch) -> None:
     before = digest("compiled")
     monkeypatch.setattr(sys.modules[versioned], "__version__", "0.0")
+    assert digest("compiled") != before
+
+
+@pytest.mark.parametrize("switch", kernel_cache._SWITCHES)
+def test_the_digest_names_the_switches(switch: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = digest("compiled")
+    monkeypatch.setattr(numba.config, switch, "changed")
     assert digest("compiled") != before
 
 

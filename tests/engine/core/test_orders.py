@@ -12,6 +12,7 @@ from engine.schema import (
     MAX_FAR_LEVELS,
     MAX_ORDER_QTY,
     OFF_TICK,
+    PHASE_PERMITS,
     POST_ONLY,
     PRIORITY_KEPT,
     Code,
@@ -23,37 +24,13 @@ from engine.schema import (
     Reason,
     cl_ord_id_key,
 )
-from tests.engine.world import BUY, DAY, FOK, GTC, IOC, SELL, SMALL, TERMS, Rows, World, kinds, trades
+from tests.engine.core.gates import FAR, JUNK32, JUNK64, assert_precedence, code_of
+from tests.engine.world import BUY, DAY, FOK, GTC, IOC, SELL, SMALL, TERMS, World, kinds, trades
 
 pytestmark = [pytest.mark.jit_off, pytest.mark.bounds]
 
 C, K, A = Code, EventKind, CommandKind
 LIMIT, MARKET = OrdType
-JUNK32 = (-(2**31), -1, 2**31 - 1)
-JUNK64 = (-(2**63), -(2**62), -1, 2**62, 2**63 - 1)
-
-
-def code_of(events: Rows) -> Code:
-    assert len(events) == 1
-    return Code(int(events["code"][0]))
-
-
-def unstamped(world: World) -> dict[str, Any]:
-    return {**dump(world.state), "seq": 0, "time": 0}
-
-
-def assert_precedence(world: World, kind: int, wrong: dict[str, Any], mends: list[tuple[Code, dict[str, Any]]]) -> None:
-    """Send a command that is wrong in every way, mend one thing after the other, and meet the codes in order."""
-    fields = dict(wrong)
-    before = unstamped(world)
-    for code, mended in mends:
-        events = world.run(world.row(kind, **fields))
-        assert code_of(events) == code, fields
-        assert unstamped(world) == before, "a refusal changes nothing"
-        fields.update(mended)
-    events = world.run(world.row(kind, **fields))
-    assert not events["code"].any(), "nothing more is wrong"
-    assert unstamped(world) != before
 
 
 def two_instruments(phase: Phase = Phase.CONTINUOUS, **limits: int) -> World:
@@ -164,6 +141,26 @@ def test_an_amend_of_a_closed_instrument_is_refused_before_its_price_is_looked_a
     world.phase("ALL", Phase.HALTED)
     assert code_of(world.amend(1, order_id, price=5_000)) == C.PHASE
     assert kinds(world.cancel(1, order_id)) == [K.ORDER_CANCELED]
+
+
+@pytest.mark.parametrize("phase", Phase)
+def test_the_kernels_permit_what_the_schema_says(phase: Phase) -> None:
+    """The kernels compare numbers of phases; a phase that is added must fit them or fail here."""
+    world = World()
+    for price in (100, 90):
+        world.place(1, BUY, 1, price, time_in_force=GTC)
+    order_id = world.seq
+    world.phase("ALL", Phase.CLOSED)
+    for step in {Phase.HALTED: (Phase.PRE_OPEN, Phase.HALTED), Phase.CLOSED: ()}.get(phase, (phase,)):
+        world.phase("ALL", step)
+    enters, cancels, matches = PHASE_PERMITS[phase]
+    assert bool(world.place(3, BUY, 1, 80)["code"][0]) != enters
+    assert bool(world.amend(1, order_id, price=91)["code"][0]) != enters
+    assert bool(trades(world.place(3, SELL, 1, 100))) == matches
+    assert bool(world.cancel(1, order_id)["code"][0]) != cancels
+    assert int(world.disconnect(1, 1)["qty"][0]) == 0
+    left = sum(order["account"] == "A1" for order in dump(world.state)["orders"])
+    assert int(world.mass_cancel(1)["qty"][-1]) == left * cancels
 
 
 @pytest.mark.parametrize("phase", Phase)
@@ -312,9 +309,6 @@ def test_a_full_venue_refuses_even_what_would_not_rest() -> None:
     assert int(world.state.arrays.h[FREE]) != 0
 
 
-FAR = {"min_price": "-9000", "max_price": "9000", "window_ticks": 64, "reference_price": "0"}
-
-
 def test_far_levels_fill_up_on_their_own_side_only() -> None:
     world = World(SMALL._replace(orders=4_200, levels=1 << 14, day_ids=4_400), terms=(FAR,))
     first = world.seq + 1
@@ -441,107 +435,3 @@ def test_an_amended_order_keeps_its_instructions() -> None:
     events = world.amend(1, world.seq, price=101)
     assert kinds(events) == [K.ORDER_AMENDED, K.ORDER_PREVENTED, K.ORDER_CANCELED]
     assert events["account"][2] == 1
-
-
-# --- restoring (R45) --------------------------------------------------------------------------------------
-
-RESTORE = {
-    "account": 1, "instrument": 1, "side": BUY, "ord_type": LIMIT, "time_in_force": GTC, "order_qty": 9, "min_qty": 4,
-    "price": 100, "cl_ord_id": b"r", "target_lo": 50,
-}  # fmt: skip
-
-
-def reopened(**limits: int) -> World:
-    """A venue whose day is being opened: seq 100, two accounts, one instrument."""
-    return World(SMALL._replace(**limits), phase=None, seq=100, day="2026-11-23", terms=(FAR,))
-
-
-def test_gates_of_a_restore() -> None:
-    world = reopened(levels=1 << 14)
-    world.run(world.row(A.ORDER_RESTORE, **{**RESTORE, "side": SELL, "price": 200, "target_lo": 7, "cl_ord_id": b"s"}))
-    wrong = {**RESTORE, "min_qty": 10, "account": 9, "instrument": 9, "cl_ord_id": b"s", "price": 9_001,
-             "flags": POST_ONLY | 0xF0}  # fmt: skip
-    mends = [
-        (C.MALFORMED, {"min_qty": 9}),
-        (C.UNKNOWN_ACCOUNT, {"account": 1}),
-        (C.UNKNOWN_INSTRUMENT, {"instrument": 1}),
-        (C.DUPLICATE, {"cl_ord_id": b"r"}),
-        (C.PRICE_BAND, {"price": 200}),
-        (C.WOULD_CROSS, {"price": 199}),
-    ]
-    assert_precedence(world, A.ORDER_RESTORE, wrong, mends)
-    assert dump(world.state)["orders"][0]["flags"] == POST_ONLY
-    assert code_of(world.run(world.row(A.ORDER_RESTORE, **{**RESTORE, "cl_ord_id": b"x"}))) == C.MALFORMED, "it is live"
-
-
-MALFORMED_RESTORES: list[dict[str, Any]] = [
-    *({"target_lo": value} for value in (0, 10_000, *JUNK64)),
-    *({"min_qty": value} for value in (0, 10, *JUNK32)),
-    *({"time_in_force": value} for value in (DAY, IOC, FOK, 0, 9)),
-    {"ord_type": MARKET},
-    {"target_hi": 1},
-    {"display_qty": 1},
-    {"stop_price": 1},
-    {"expire_time": -1},
-    {"reserved": 2},
-    {"smp": 6},
-    {"side": 3},
-    {"order_qty": 0},
-    {"cl_ord_id": b""},
-]
-
-
-@pytest.mark.parametrize("wrong", MALFORMED_RESTORES, ids=repr)
-def test_a_malformed_restore(wrong: dict[str, Any]) -> None:
-    world = reopened(levels=1 << 14)
-    assert code_of(world.run(world.row(A.ORDER_RESTORE, **{**RESTORE, **wrong}))) == C.MALFORMED
-
-
-def test_a_restore_meets_the_limits_in_order() -> None:
-    world = reopened(levels=1 << 14, orders=2, day_ids=2)
-    for number in (1, 2):
-        row = {**RESTORE, "target_lo": number, "cl_ord_id": b"%d" % number}
-        assert kinds(world.run(world.row(A.ORDER_RESTORE, **row))) == [K.ORDER_RESTORED]
-    assert code_of(world.run(world.row(A.ORDER_RESTORE, **RESTORE))) == C.DAY_ID_LIMIT
-    world = reopened(levels=1 << 14, orders=1)
-    world.run(world.row(A.ORDER_RESTORE, **{**RESTORE, "target_lo": 1, "cl_ord_id": b"1"}))
-    assert code_of(world.run(world.row(A.ORDER_RESTORE, **RESTORE))) == C.ORDERS_FULL
-
-
-def test_restored_far_levels_fill_up() -> None:
-    world = reopened(levels=1 << 14, orders=5_000, day_ids=5_000)
-    world.seq = 10_000
-    rows = [
-        world.row(A.ORDER_RESTORE, **{**RESTORE, "price": k - 5_000, "target_lo": 1 + k, "cl_ord_id": b"%d" % k})
-        for k in range(MAX_FAR_LEVELS)
-    ]
-    assert not world.run(*rows)["code"].any()
-    assert (
-        code_of(world.run(world.row(A.ORDER_RESTORE, **{**RESTORE, "price": -99, "target_lo": 9_999})))
-        == C.FAR_LEVELS_FULL
-    )
-
-
-def test_restored_orders_stand_in_the_order_of_their_restores_and_trade_on() -> None:
-    world = reopened(levels=1 << 14)
-    for order_id, text in ((60, b"p"), (50, b"q")):
-        world.run(world.row(A.ORDER_RESTORE, **{**RESTORE, "target_lo": order_id, "cl_ord_id": text}))
-    assert world.book()["bids"] == [(100, 8, [(60, 4), (50, 4)])]
-    world.act(A.DAY_START)
-    world.phase("ALL", Phase.CONTINUOUS)
-    assert code_of(world.place(1, BUY, 1, 1, cl_ord_id=b"q")) == C.DUPLICATE
-    events = world.place(4, SELL, 6, 100)
-    assert trades(events) == [(60, 4, 100), (50, 2, 100)]
-    assert world.cancel(1, 50)["cum_qty"].tolist() == [7]
-
-
-@pytest.mark.parametrize("kind", [*range(1, 7), 0, 8, 200])
-def test_while_a_day_is_being_opened_only_restores_and_definitions_are_in_place(kind: int) -> None:
-    world = reopened(levels=1 << 14)
-    events = world.run(world.row(kind, account=1))
-    assert code_of(events) == C.DAY_ORDER and kinds(events) == [K.ORDER_REJECTED]
-
-
-def test_a_restore_is_out_of_place_once_the_day_has_begun() -> None:
-    world = World(phase=None)
-    assert code_of(world.run(world.row(A.ORDER_RESTORE, **RESTORE))) == C.DAY_ORDER

@@ -1,5 +1,7 @@
 """The arrays are as large as the limits say, and limits that cannot be served are refused."""
 
+import copy
+import pickle
 import tracemalloc
 
 import numpy as np
@@ -68,6 +70,22 @@ def test_more_accounts_than_a_self_match_key_can_tell_apart_are_refused() -> Non
     with pytest.raises(ValueError, match="32,767"):
         Arrays(LEAST._replace(accounts=1 << 15))
     assert Arrays(LEAST._replace(accounts=(1 << 15) - 1)).acc.size
+
+
+def test_more_instruments_than_a_cursor_can_name_are_refused() -> None:
+    with pytest.raises(ValueError, match="16,777,215"):
+        Arrays(LEAST._replace(instruments=1 << 24))
+
+
+def test_a_venue_is_not_copied() -> None:
+    """A copy would hold the addresses of the original, and its kernels would write there."""
+    world = World()
+    for copying in (copy.copy, copy.deepcopy, pickle.dumps):
+        with pytest.raises(TypeError, match="cannot be copied"):
+            copying(world.state.arrays)
+    for copying in (copy.deepcopy, pickle.dumps):
+        with pytest.raises(TypeError, match="cannot be copied"):
+            copying(world.state)
 
 
 def test_kernels_are_handed_the_arrays_of_the_lane() -> None:
