@@ -5,7 +5,8 @@ May import engine.schema and engine.blocks. Knows no matcher, no asyncio and no 
 
 Invariants
 - A block is one pwritev into a segment that was zeroed before; it never spans two segments.
-- One thread syncs, and does nothing else. `durable_seq` rises only after the sync that covers it has come back.
+- One thread syncs, and does nothing else; only a block beside which nothing waits may be synced by its writer.
+  `durable_seq` rises only after the sync that covers it has come back.
 - What a watermark slot says was on disk before the slot was written: block N's write says it of N−1 and goes out with
   the same sync; the mark of the last block follows after 50 ms without a write, and on `close`, which makes the log
   clean.
@@ -179,6 +180,9 @@ class Journal:
         self._disk = disk
         self._failure: BaseException | None = None
         self._closed = False
+        self._asleep = False  # whether the sync thread waits without an end
+        self._nudge = threading.Event()  # a ticket that only wakes it
+        self._written_at = 0.0  # when a block was last synced in the caller's thread
         self._slots = threading.Lock()  # append and the idle mark both write slots
         self._spare: threading.Thread | None = None
         self._tickets: queue.SimpleQueue[_Mark | threading.Event | None] = queue.SimpleQueue()
@@ -253,11 +257,12 @@ class Journal:
         """What stopped the log, if anything did."""
         return self._failure
 
-    def append(self, first_seq: int, rows: Any, payload: bytes, events: Any) -> int:
+    def append(self, first_seq: int, rows: Any, payload: bytes, events: Any, *, here: bool = False) -> int:
         """Write the block of contiguous COMMAND `rows`, which start at `first_seq`, and of their EVENT rows.
 
         Returns its last seq; the block is on disk when `durable_seq` has reached that. JournalFailed if it cannot be
-        written.
+        written. `here`: if nothing else waits for the disk, sync in the calling thread, so that the block is on disk
+        on return; that saves two changes of thread, which cost more than a quick disk's sync.
         """
         self.check()
         written = self._written
@@ -278,7 +283,14 @@ class Journal:
             self.check()
         self._written = mark = _Mark(first_seq + len(rows) - 1, end, digest)
         if self._sync:
-            self._tickets.put(mark)
+            if here and self._durable.seq == written.seq:
+                self._written_at = time.monotonic()
+                self._sync_to(mark)
+                self.check()
+                if self._asleep:
+                    self._tickets.put(self._nudge)
+            else:
+                self._tickets.put(mark)
         else:
             self.durable_seq = mark.seq
             self.on_durable(mark.seq)
@@ -366,10 +378,13 @@ class Journal:
         """The sync thread: one sync for all that was written since the last one."""
         waiting: list[threading.Event] = []
         while True:
+            self._asleep = True  # before it looks, so that who syncs elsewhere sees it or is seen
+            self._asleep = self._durable.seq <= self.marked_seq
             try:
-                ticket = self._tickets.get(timeout=IDLE_SECONDS if self._durable.seq > self.marked_seq else None)
+                ticket = self._tickets.get(timeout=None if self._asleep else IDLE_SECONDS)
             except queue.Empty:
-                self._mark_idle()
+                if time.monotonic() - self._written_at >= IDLE_SECONDS:
+                    self._mark_idle()
                 continue
             newest: _Mark | None = None
             stop = False

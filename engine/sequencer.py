@@ -116,10 +116,11 @@ class Sequencer:
         assert len(payload) <= MAX_PAYLOAD_BYTES, "an act's payload fits into a block"
         self._waiting.append((row, payload, origin))
 
-    def turn(self, now_ns: int) -> int:
+    def turn(self, now_ns: int, *, here: bool = False) -> int:
         """Make one block of what waits: stamp, carry out, write. Returns its number of commands.
 
         0 if nothing waits, or if so many blocks are being synced that waiting is better. JournalFailed is final.
+        `here`: sync in this thread if nothing else waits for the disk (Journal.append).
         """
         waiting = self._waiting
         if not waiting or len(self._in_flight) >= self._max_in_flight:
@@ -137,7 +138,7 @@ class Sequencer:
         else:
             commands, payload, origins = self._gather(first_seq, time_ns)
         events = self._run_block(commands, payload)
-        last_seq = self._journal.append(first_seq, commands, payload, events)
+        last_seq = self._journal.append(first_seq, commands, payload, events, here=here)
         self._next_seq = last_seq + 1
         self._in_flight.append(CompletedBlock(first_seq, last_seq, time_ns, commands, payload, events, origins))
         return len(origins)

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import errno
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -144,6 +146,49 @@ def test_the_rest_of_a_segment_stays_zero(create: Callable[..., Journal]) -> Non
     end = next(iter(DayScan(journal.folder).blocks())).end
     data = path.read_bytes()
     assert len(data) == SEGMENT and not any(data[end:]) and end > PAGE_BYTES
+
+
+def test_a_lone_block_can_be_synced_by_its_writer_and_is_marked_after_the_idle_time(
+    create: Callable[..., Journal],
+) -> None:
+    heard: list[tuple[int, int]] = []
+    journal = create(on_durable=lambda seq: heard.append((seq, threading.get_ident())))
+    for seq in (1, 2, 3):
+        commands = rows(seq)
+        assert journal.append(seq, commands, b"", Echo().run_block(commands), here=True) == seq == journal.durable_seq
+    assert heard == [(seq, threading.get_ident()) for seq in (1, 2, 3)]
+    late = time.monotonic() + 10
+    while journal.marked_seq < 3:
+        assert time.monotonic() < late, "the idle mark follows"
+    journal.close()
+    assert DayScan(journal.folder).clean
+
+
+def test_a_block_beside_which_others_wait_is_left_to_the_sync_thread(create: Callable[..., Journal]) -> None:
+    disk, heard = Gate(), threading.Event()
+    journal = create(disk=disk, on_durable=lambda seq: heard.set() if seq == 2 else None)
+    disk.closed = True
+    append(journal)
+    disk.entered.acquire()
+    commands = rows(2)
+    journal.append(2, commands, b"", Echo().run_block(commands), here=True)
+    assert journal.durable_seq == 0, "it returned without a sync of its own"
+    disk.closed = False
+    disk.gate.release()
+    assert heard.wait(10) and journal.durable_seq == 2
+
+
+def test_a_failed_sync_in_the_writers_thread_is_final(create: Callable[..., Journal]) -> None:
+    journal = create()
+
+    def fail(fd: int) -> None:
+        raise OSError(errno.EIO, "planted")
+
+    journal._disk.sync = fail  # type: ignore[method-assign]
+    commands = rows(1)
+    with pytest.raises(JournalFailed, match="planted"):
+        journal.append(1, commands, b"", Echo().run_block(commands), here=True)
+    assert journal.durable_seq == 0
 
 
 def test_with_sync_off_nothing_is_synced_before_the_close(create: Callable[..., Journal]) -> None:
