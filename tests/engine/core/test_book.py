@@ -42,7 +42,7 @@ from tests.engine.world import TERMS, behind, views
 pytestmark = [pytest.mark.jit_off, pytest.mark.bounds]
 
 ROW = INSTRUMENT_WORDS
-WIDTHS = (1, 63, 64, 65, 4096, 4097, 1 << 18)
+WIDTHS = (1, 63, 64, 65, 4096, 4097, 1 << 18, 1 << 19)
 MARGIN = 500  # ticks of the band outside the window, on either side
 
 
