@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from engine.schema import ACT_FIRST, MAX_BLOCK_ROWS, MAX_PAYLOAD_BYTES, EventKind
 from gateway.accounts import Key, KeyRing
-from gateway.codec import AnyEvent, BadRequest, act_row, disconnect_row, read_events
+from gateway.codec import AnyEvent, BadRequest, act_row, disconnect_row, read_event, read_events
 from gateway.connection import CLOSE_LOGON, CLOSE_RESTART, Connection, State
 from gateway.directory import Directory
 from gateway.reports import Order, Reports, accepted_messages, exec_to_json
@@ -171,6 +171,12 @@ class Desk:
         Without tickets (a replayed or a restated block) it is folded only.
         """
         directory, reports = self.directory, self.reports
+        if len(tickets) == 1 == len(events) and type(tickets[0]) is Ticket:
+            event = read_event(events)
+            if event.kind == _ACCEPTED:
+                directory.seq = event.seq
+                self._tell_accepted(event, tickets[0])
+                return
         parsed = read_events(events)
         directory.learn_acts(commands, payload, parsed)
         if not tickets:
@@ -180,9 +186,6 @@ class Desk:
                 reports.learn(event)
             return
         first = directory.seq - len(tickets) + 1
-        if len(parsed) == 1 and parsed[0].kind == _ACCEPTED and type(tickets[0]) is Ticket:
-            self._tell_accepted(parsed[0], tickets[0])
-            return
         touched: dict[Connection, None] = {}
         for event in parsed:
             own, other = reports.learn(event)

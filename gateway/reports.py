@@ -213,12 +213,14 @@ def accepted_messages(event: Any, request_id: int, directory: Directory) -> tupl
     Most of what an idle venue says is these two, so they are written out; a test holds them to answer_to_json and
     exec_to_json.  No text in them needs escaping: names and client ids have none of the characters that do.
     """
+    instrument = directory.instruments[event.instrument]
+    assert instrument is not None, "an order is of an instrument"
     price = ""
     if event.ord_type == _LIMIT or event.price:
         price = f'"price":"{directory.price_text(event.instrument, event.price)}",'
     body = (
         f'"seq":{event.seq},"i":{event.i},"account":"{directory.account_names[event.account]}",'
-        f'"symbol":"{directory.symbol(event.instrument)}","order_id":{event.order_id},"cl_ord_id":"{event.cl_ord_id}",'
+        f'"symbol":"{instrument.symbol}","order_id":{event.order_id},"cl_ord_id":"{event.cl_ord_id}",'
         f'"side":"{_SIDE_WORDS[event.side]}","ord_type":"{_TYPE_WORDS[event.ord_type]}",'
         f'"time_in_force":"{_TIF_WORDS[event.time_in_force]}",{price}"order_qty":{event.qty},'
         f'"leaves_qty":{event.leaves_qty},"cum_qty":{event.cum_qty},"status":"new","ts":{event.time // 1000}}}'

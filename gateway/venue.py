@@ -51,7 +51,7 @@ __all__ = ["Venue", "serve"]
 EXIT_GOOD: Final = 0
 EXIT_FAILED: Final = 1
 EXIT_DAMAGED: Final = 3
-DRAIN_SECONDS: Final = 10.0
+GC_THRESHOLDS: Final = (20_000, 20, 20)  # what an order leaves behind is kept: looking at it often finds nothing
 BOTS_SECONDS: Final = 5.0
 CALENDAR_SECONDS: Final = 0.25
 HOUSEKEEPING_SECONDS: Final = 1.0
@@ -258,6 +258,7 @@ class Venue:
                 bots = await _start_bots(self.settings)
             gc.collect()
             gc.freeze()
+            gc.set_threshold(*GC_THRESHOLDS)
             tell()
             stopped = asyncio.create_task(self.stopped.wait())
             await asyncio.wait([stopped, serving], return_when=asyncio.FIRST_COMPLETED)
