@@ -134,7 +134,9 @@ SLOT: Final = _struct(SLOT_FIELDS)
 BLOCK_HEADER: Final = _struct(BLOCK_FIELDS)
 EVENTS_HEADER: Final = _struct(EVENTS_FIELDS)
 HEADER_BYTES: Final = BLOCK_HEADER.size
+_HASHED: Final = _struct(BLOCK_FIELDS[:-1])
 _HASHED_HEADER: Final = HEADER_BYTES - 32
+assert _HASHED.size == _HASHED_HEADER
 _SLOT_BODY: Final = struct.Struct("<" + "".join(code for _, code, _ in SLOT_FIELDS[:-1]))
 _ZEROS: Final = bytes(4096)
 
@@ -320,22 +322,23 @@ def pack_block(
     `rows` and `events` are contiguous arrays of COMMAND and EVENT; they are referred to, not copied.
     """
     count, payload_bytes, emitted = len(rows), len(payload), len(events)
-    header = bytearray(HEADER_BYTES)
-    BLOCK_HEADER.pack_into(
-        header, 0, BLOCK_MAGIC, FORMAT_VERSION, RULES_VERSION, count, payload_bytes, emitted, epoch, first_seq,
-        durable_seq, SCHEMA_FINGERPRINT, previous, rows_digest(events), b"", b"",
+    head = _HASHED.pack(
+        BLOCK_MAGIC, FORMAT_VERSION, RULES_VERSION, count, payload_bytes, emitted, epoch, first_seq, durable_seq,
+        SCHEMA_FINGERPRINT, previous, hashlib.sha256(events).digest(), b"",
     )  # fmt: skip
-    chain = hashlib.sha256(memoryview(header)[:_HASHED_HEADER])
+    chain = hashlib.sha256(head)
     chain.update(rows)
-    chain.update(payload)
-    digest = chain.digest()
-    header[_HASHED_HEADER:] = digest
-    buffers = [header, rows]
+    length = HEADER_BYTES + count * ROW_BYTES + EVENTS_HEADER.size + emitted * ROW_BYTES
+    section = EVENTS_HEADER.pack(EVENTS_MAGIC, emitted, zlib.crc32(events), 0)
     if payload:
-        buffers += [payload, bytes(-payload_bytes % EVENTS_ALIGN)]
-    start = events_offset(count, payload_bytes)
-    buffers += [EVENTS_HEADER.pack(EVENTS_MAGIC, emitted, zlib.crc32(events), 0), events]
-    padding = -(start + EVENTS_HEADER.size + emitted * ROW_BYTES) % BLOCK_ALIGN
+        chain.update(payload)
+        length += _rounded(payload_bytes, EVENTS_ALIGN)
+        digest = chain.digest()
+        buffers = [head, digest, rows, payload, bytes(-payload_bytes % EVENTS_ALIGN), section, events]
+    else:
+        digest = chain.digest()
+        buffers = [head, digest, rows, section, events]
+    padding = -length % BLOCK_ALIGN
     if padding:
         buffers.append(_ZEROS[:padding])
     return digest, buffers

@@ -274,9 +274,10 @@ class Journal:
         digest, buffers = pack_block(self.epoch, first_seq, self._durable.seq, written.digest, rows, payload, events)
         end = written.end + length
         try:
-            with self._slots:
-                if self._durable.seq > self.marked_seq:
-                    self._mark(SlotState.OPEN)
+            if self._durable.seq > self.marked_seq:
+                with self._slots:
+                    if self._durable.seq > self.marked_seq:
+                        self._mark(SlotState.OPEN)
             self._write(buffers, written.end, length)
         except OSError as error:
             self._fail(error)
