@@ -148,24 +148,23 @@ class Transport(WebSocketsSansIOProtocol):
         return text
 
     def send_receive_event_to_app(self) -> None:
-        if (
-            self._is_first
-            and self.on_text is not None
-            and self.curr_msg_data_type == "text"
-            and self.queue.empty()  # else it would overtake frames that wait for their turn
-            and not self.close_sent
-        ):
+        if self.curr_msg_data_type != "text" or self.close_sent:
+            super().send_receive_event_to_app()
+            return
+        data = self.frames[0] if len(self.frames) == 1 else b"".join(self.frames)
+        try:
+            text = data.decode()
+        except UnicodeDecodeError:  # as uvicorn does, but without a page in the log for whoever wants to fill it
+            self.frames = []
+            self.conn.send_close(1007)
+            self.handle_parser_exception()
+            return
+        if self._is_first and self.on_text is not None and self.queue.empty():  # else it would overtake others
             self._is_first = False
-            data = self.frames[0] if len(self.frames) == 1 else b"".join(self.frames)
-            try:
-                text = data.decode()
-            except UnicodeDecodeError:
-                pass  # uvicorn refuses it with 1007
-            else:
-                self.frames = []
-                self.on_text(text)
-                return
-        super().send_receive_event_to_app()
+            self.frames = []
+            self.on_text(text)
+        else:
+            super().send_receive_event_to_app()
 
     def resume_writing(self) -> None:
         super().resume_writing()

@@ -55,6 +55,7 @@ GC_THRESHOLDS: Final = (20_000, 20, 20)  # what an order leaves behind is kept: 
 BOTS_SECONDS: Final = 5.0
 CALENDAR_SECONDS: Final = 0.25
 HOUSEKEEPING_SECONDS: Final = 1.0
+DISK_SECONDS: Final = 10.0
 QUICK_TURN_NS: Final = 1_000_000  # a longer sync is left to the other thread
 Extend = Callable[[FastAPI], None]
 _log: Final = logging.getLogger("cashew.venue")
@@ -298,9 +299,12 @@ class Venue:
             _log.critical("the log could not be closed properly: %s", error)
 
     async def _keep_house(self) -> None:
+        look_at_disk = 0.0
         while True:
             await asyncio.sleep(HOUSEKEEPING_SECONDS)
-            self._disk_is_quick = True  # a slow sync was perhaps the exception
+            if self._loop.time() >= look_at_disk:
+                look_at_disk = self._loop.time() + DISK_SECONDS
+                self._disk_is_quick = True  # a slow sync was perhaps the exception
             try:
                 self.desk.refresh_keys()
             except KeyFileError as error:
@@ -384,7 +388,7 @@ def serve(settings: Settings, *, command: str = "cashew", extend: Extend | None 
         print("cashew: the exchange does not run with python -O: its assertions stay on", file=sys.stderr)
         return EXIT_FAILED
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    logging.getLogger("uvicorn").setLevel(logging.ERROR)  # of bad requests no client shall fill the log
     sockets: list[socket.socket] = []
     try:
         for port in (settings.port, settings.market_data_port):

@@ -105,3 +105,5 @@ class Exchange:
 
     def __exit__(self, *_: object) -> None:
         self.end(signal.SIGKILL)
+        said = self.log.read_text()
+        assert not [member for member, token in self.tokens.items() if token in said], "secrets stay out of the log"
