@@ -165,6 +165,8 @@ def test_page_of_results_is_the_one_that_the_results_make() -> None:
     if not results:
         pytest.skip("left out: no bench has been run in this checkout")
     assert report.REPORT.read_text(encoding="utf-8") == report.render(results)
+    readme = report.README.read_text(encoding="utf-8")
+    assert report.with_figures(readme, results) == readme
 
 
 def test_unknown_bench_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
