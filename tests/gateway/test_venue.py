@@ -99,7 +99,7 @@ def test_order_is_answered_and_a_restart_knows_it(sync: str, tmp_path: Path) -> 
 def test_nothing_is_told_before_the_sync_has_come_back(tmp_path: Path) -> None:
     async def story(venue: Venue, connection: Connection) -> None:
         await open_all(venue)
-        venue._disk_is_quick = False  # so that the sync thread syncs
+        venue._turn_ns = venue_module.QUICK_TURN_NS  # so that the sync thread syncs
         disk = venue.log.journal._disk
         sync, held = disk.sync, asyncio.Event()
         loop = asyncio.get_running_loop()
@@ -126,7 +126,7 @@ def test_idle_venue_with_a_quick_disk_answers_within_the_turn_and_after_the_sync
         await open_all(venue)
         for _ in range(3):
             await asyncio.sleep(0)
-        venue._disk_is_quick = True
+        venue._turn_ns = 0
         disk, told = venue.log.journal._disk, []
         disk.sync = lambda fd: told.append(said(connection))  # type: ignore[method-assign]
         place(venue, connection, "a-1")
@@ -138,17 +138,17 @@ def test_idle_venue_with_a_quick_disk_answers_within_the_turn_and_after_the_sync
 
 
 def test_slow_disk_is_left_to_the_other_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(venue_module, "QUICK_TURN_NS", 0)
+    monkeypatch.setattr(venue_module, "QUICK_TURN_NS", 1)
 
     async def story(venue: Venue, connection: Connection) -> None:
         await open_all(venue)
         for _ in range(3):
             await asyncio.sleep(0)
-        venue._disk_is_quick = True
+        venue._turn_ns = 0
         place(venue, connection, "a-1")
-        assert not venue._disk_is_quick
-        assert len(said(connection)) == 2
-        await asyncio.sleep(0)
+        assert len(said(connection)) == 2 and venue._turn_ns > 1
+        for _ in range(3):
+            await asyncio.sleep(0)
         place(venue, connection, "a-2")
         assert said(connection) == []
         assert len(await heard(connection, 2)) == 2
