@@ -55,7 +55,6 @@ GC_THRESHOLDS: Final = (20_000, 20, 20)  # what an order leaves behind is kept: 
 BOTS_SECONDS: Final = 5.0
 CALENDAR_SECONDS: Final = 0.25
 HOUSEKEEPING_SECONDS: Final = 1.0
-DISK_SECONDS: Final = 10.0
 QUICK_TURN_NS: Final = 1_000_000  # a longer sync is left to the other thread
 Extend = Callable[[FastAPI], None]
 _log: Final = logging.getLogger("cashew.venue")
@@ -79,7 +78,7 @@ class Venue:
         self._turn_due = False
         self._pass_rows = 0
         self._busy = True  # until the loop runs
-        self._turn_ns = 0  # how long a turn with its sync has lately taken
+        self._turn_ns = 0  # how long a turn with its sync has lately taken, one with another
         now_ns = time.time_ns()
         self.log = Log.open(
             settings.data,
@@ -135,7 +134,8 @@ class Venue:
             now_ns = time.time_ns()
             taken = sequencer.turn(now_ns, here=here)
             if here:
-                self._turn_ns += (time.time_ns() - now_ns - self._turn_ns) // 8
+                took = min(time.time_ns() - now_ns, 2 * QUICK_TURN_NS)  # one long turn shows nothing
+                self._turn_ns += (took - self._turn_ns) // 8
             if here or not self.sync:
                 self._tell()
             if taken:
@@ -299,12 +299,9 @@ class Venue:
             _log.critical("the log could not be closed properly: %s", error)
 
     async def _keep_house(self) -> None:
-        look_at_disk = 0.0
         while True:
             await asyncio.sleep(HOUSEKEEPING_SECONDS)
-            if self._loop.time() >= look_at_disk:
-                look_at_disk = self._loop.time() + DISK_SECONDS
-                self._turn_ns = 0  # the disk may be quicker by now
+            self._turn_ns = min(self._turn_ns, QUICK_TURN_NS * 3 // 4)  # the disk may be quicker by now
             try:
                 self.desk.refresh_keys()
             except KeyFileError as error:

@@ -138,15 +138,15 @@ def test_idle_venue_with_a_quick_disk_answers_within_the_turn_and_after_the_sync
 
 
 def test_slow_disk_is_left_to_the_other_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(venue_module, "QUICK_TURN_NS", 1)
+    monkeypatch.setattr(venue_module, "QUICK_TURN_NS", 100)
 
     async def story(venue: Venue, connection: Connection) -> None:
         await open_all(venue)
         for _ in range(3):
             await asyncio.sleep(0)
-        venue._turn_ns = 0
+        venue._turn_ns = 99
         place(venue, connection, "a-1")
-        assert len(said(connection)) == 2 and venue._turn_ns > 1
+        assert len(said(connection)) == 2 and venue._turn_ns > 100
         for _ in range(3):
             await asyncio.sleep(0)
         place(venue, connection, "a-2")
