@@ -141,6 +141,8 @@ def command_of(lane: Lane, mode: str, root: Path) -> list[str]:
     ]
     if lane.workers:
         command += ["-n", str(min(lane.workers, os.cpu_count() or 1)), "--dist", "loadfile"]
+    elif mode == "nightly":
+        command.append("--capture=no")  # the full counts tell what they count
     command += [f"--ignore={folder}" for folder in lane.without]
     return [*command, *lane.options, *(folder for folder in lane.folders if (root / folder).exists())]
 
