@@ -123,7 +123,8 @@ def test_the_events_of_a_block_are_written_by_nobody_else(size: int) -> None:
 
 @pytest.mark.jit_off
 @pytest.mark.bounds
-def test_a_block_of_more_events_than_are_left_in_the_pool() -> None:
+@pytest.mark.parametrize("ticks", (0, 1))
+def test_a_block_of_more_events_than_are_left_in_the_pool(ticks: int) -> None:
     world = World(SMALL._replace(orders=1_024, day_ids=1_024))
     resting = 300
     orders = np.repeat(world.order(1, BUY, 1, 500), resting)
@@ -131,10 +132,24 @@ def test_a_block_of_more_events_than_are_left_in_the_pool() -> None:
     orders["cl_ord_id"] = np.arange(resting).astype("S8")
     world.run(orders)
     world.seq += resting
-    block = np.concatenate([world.row(A.ORDER_MASS_CANCEL, account=1), world.row(A.CLOCK_TICK)])
+    rows = [world.row(A.ORDER_MASS_CANCEL, account=1), *(world.row(A.CLOCK_TICK) for _ in range(ticks))]
+    block = np.concatenate(rows)
     world.state.pool_at = POOL_ROWS - 100
     events = run_block(world.state, block)
-    assert kinds(events[-2:]) == [K.MASS_CANCELED, K.CLOCK_TICKED] and len(events) == resting + 2
+    assert kinds(events) == [K.ORDER_CANCELED] * resting + [K.MASS_CANCELED] + [K.CLOCK_TICKED] * ticks
+    assert_commands_are_framed(events)
+
+
+@pytest.mark.jit_off
+@pytest.mark.bounds
+def test_a_block_that_fills_the_pool_between_two_commands_goes_on() -> None:
+    """Ten events a command: seven of twenty fit, and nothing is pending when the room ends."""
+    world = World(SMALL._replace(orders=1_024, day_ids=1_024))
+    world.run(*(world.order(1, SELL, 1, 500) for _ in range(180)))
+    block = np.concatenate([world.order(3, BUY, 9, 500) for _ in range(20)])
+    world.state.pool_at = POOL_ROWS - 3 * len(block) - MIN_EVENT_ROOM
+    events = run_block(world.state, block)
+    assert kinds(events) == ([K.ORDER_ACCEPTED] + [K.TRADE] * 9) * 20
     assert_commands_are_framed(events)
 
 

@@ -100,7 +100,7 @@ def test_ids_whose_searches_begin_at_one_place_are_told_apart() -> None:
     rng = random.Random(4)
     home, texts = None, []
     while len(texts) < TINY.day_ids:
-        text = random_id(rng, 12)
+        text = random_id(rng)
         place = (cl_ord_id_key(text)[0] ^ 1 * 0x9E3779B1) & mask
         home = place if home is None else home
         if place == home and text not in texts:
@@ -116,15 +116,16 @@ def test_ids_whose_searches_begin_at_one_place_are_told_apart() -> None:
         assert find_key(behind(s), 2, *cl_ord_id_key(text)) == 0
 
 
-def test_the_text_decides_where_keys_are_equal() -> None:
-    state = new_state(TINY)
-    s = views(state)
+@pytest.mark.parametrize("word", range(4))
+def test_the_text_decides_where_keys_are_equal(word: int) -> None:
+    s = views(new_state(TINY))
     key = 12345
-    assert add_id(s, 1, key, words(b"one"), 0, 7, 1) == 1
-    assert find_id(s, 1, key, words(b"two"), 0) == 0
-    assert add_id(s, 1, key, words(b"two"), 0, 8, 2) == 2
-    assert find_id(s, 1, key, words(b"one"), 0) == 1
-    assert find_id(s, 1, key, words(b"two"), 0) == 2
+    one, two = (b"x" * 8 * word + last + b"y" * 8 * (3 - word) for last in (b"the-one-", b"another-"))
+    assert add_id(s, 1, key, words(one), 0, 7, 1) == 1
+    assert find_id(s, 1, key, words(two), 0) == 0
+    assert add_id(s, 1, key, words(two), 0, 8, 2) == 2
+    assert find_id(s, 1, key, words(one), 0) == 1
+    assert find_id(s, 1, key, words(two), 0) == 2
 
 
 @pytest.mark.parametrize(("low", "high"), [(-1, 1), (1 << 62, 1), ((1 << 63) - 1, 1), (-(1 << 63), 3)])
