@@ -134,6 +134,7 @@ SLOT: Final = _struct(SLOT_FIELDS)
 BLOCK_HEADER: Final = _struct(BLOCK_FIELDS)
 EVENTS_HEADER: Final = _struct(EVENTS_FIELDS)
 HEADER_BYTES: Final = BLOCK_HEADER.size
+_BARE_BYTES: Final = HEADER_BYTES + EVENTS_HEADER.size
 _HASHED: Final = _struct(BLOCK_FIELDS[:-1])
 _HASHED_HEADER: Final = HEADER_BYTES - 32
 assert _HASHED.size == _HASHED_HEADER
@@ -305,8 +306,10 @@ def events_offset(commands: int, payload_bytes: int) -> int:
 
 def block_length(commands: int, payload_bytes: int, events: int) -> int:
     """Bytes that a block takes in its segment."""
-    rows = EVENTS_HEADER.size + events * ROW_BYTES
-    return _rounded(events_offset(commands, payload_bytes) + rows, BLOCK_ALIGN)
+    length = _BARE_BYTES + (commands + events) * ROW_BYTES
+    if payload_bytes:
+        length += _rounded(payload_bytes, EVENTS_ALIGN)
+    return length + -length % BLOCK_ALIGN
 
 
 def rows_digest(rows: Any) -> bytes:
@@ -328,7 +331,7 @@ def pack_block(
     )  # fmt: skip
     chain = hashlib.sha256(head)
     chain.update(rows)
-    length = HEADER_BYTES + count * ROW_BYTES + EVENTS_HEADER.size + emitted * ROW_BYTES
+    length = _BARE_BYTES + (count + emitted) * ROW_BYTES
     section = EVENTS_HEADER.pack(EVENTS_MAGIC, emitted, zlib.crc32(events), 0)
     if payload:
         chain.update(payload)

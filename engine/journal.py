@@ -264,17 +264,19 @@ class Journal:
         written. `here`: if nothing else waits for the disk, sync in the calling thread, so that the block is on disk
         on return; that saves two changes of thread, which cost more than a quick disk's sync.
         """
-        self.check()
+        if self._failure is not None or self._closed:
+            self.check()
         written = self._written
         assert first_seq == written.seq + 1, "blocks follow each other without gap"
         length = block_length(len(rows), len(payload), len(events))
         if written.end + length > self._head.segment_bytes:
             self._roll(length)
             written = self._written
-        digest, buffers = pack_block(self.epoch, first_seq, self._durable.seq, written.digest, rows, payload, events)
+        durable_seq = self._durable.seq
+        digest, buffers = pack_block(self.epoch, first_seq, durable_seq, written.digest, rows, payload, events)
         end = written.end + length
         try:
-            if self._durable.seq > self.marked_seq:
+            if durable_seq > self.marked_seq:
                 with self._slots:
                     if self._durable.seq > self.marked_seq:
                         self._mark(SlotState.OPEN)

@@ -143,6 +143,27 @@ class Sequencer:
         self._in_flight.append(CompletedBlock(first_seq, last_seq, time_ns, commands, payload, events, origins))
         return len(origins)
 
+    def alone(self, row: bytes, origin: Any, now_ns: int, *, here: bool = False) -> CompletedBlock | None:
+        """The same for one command beside which nothing waits or is in flight, without the queues.
+
+        The block if it is on disk already (with sync off, or with `here`), else None: then `completed` gives it.
+        """
+        assert not self._waiting and not self._in_flight, "who is alone does not overtake"
+        time_ns = self._stamp_time(now_ns)
+        first_seq = self._next_seq
+        raw = bytearray(row)
+        _PAIR.pack_into(raw, _SEQ_OFFSET, first_seq, time_ns)
+        commands: Rows = np.frombuffer(raw, COMMAND)
+        events = self._run_block(commands, b"")
+        journal = self._journal
+        journal.append(first_seq, commands, b"", events, here=here)
+        self._next_seq = first_seq + 1
+        block = CompletedBlock(first_seq, first_seq, time_ns, commands, b"", events, (origin,))
+        if journal.durable_seq == first_seq:
+            return block
+        self._in_flight.append(block)
+        return None
+
     def completed(self) -> list[CompletedBlock]:
         """The blocks that have become durable since the last call, in order. JournalFailed once the log has failed."""
         in_flight = self._in_flight

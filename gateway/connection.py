@@ -217,8 +217,9 @@ class Connection:
     def _place(self, request: OrderPlace) -> None:
         desk = self.desk
         account = self._account(request)
-        row = to_row(request, desk.directory, account, client_session=self.client_session)
-        instrument = desk.directory.numbers.get(request.p.symbol, 0)
+        directory = desk.directory
+        row = to_row(request, directory, account, client_session=self.client_session)
+        instrument = directory.numbers.get(request.p.symbol, 0)
         desk.submit(row, Ticket(self, request.id, False, account, request.p.cl_ord_id, instrument))
 
     def _amend(self, request: OrderAmend) -> None:

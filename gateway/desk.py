@@ -12,14 +12,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from engine.schema import ACT_FIRST, MAX_BLOCK_ROWS, MAX_PAYLOAD_BYTES, EventKind
 from gateway.accounts import Key, KeyRing
-from gateway.codec import AnyEvent, BadRequest, act_row, disconnect_row, read_event, read_events
+from gateway.codec import AnyEvent, BadRequest, Event, act_row, disconnect_row, read_event, read_events
 from gateway.connection import CLOSE_LOGON, CLOSE_RESTART, Connection, State
 from gateway.directory import Directory
 from gateway.reports import Order, Reports, accepted_messages, exec_to_json
@@ -36,12 +36,17 @@ _ACCEPTED: Final = int(EventKind.ORDER_ACCEPTED)
 
 
 class Desk:
-    """The edges' side of one venue.  `wake` is called when rows have come to an empty inbox."""
+    """The edges' side of one venue.
+
+    `wake` is called when rows have come to an empty inbox.  `carry_out_alone` is asked before: an idle venue takes the
+    row at once, says so, and the inbox never sees it.
+    """
 
     def __init__(self, keys: KeyRing, *, sync: bool = True, wake: Callable[[], None] = lambda: None) -> None:
         self.keys = keys
         self.sync = sync
         self.wake = wake
+        self.carry_out_alone: Callable[[bytes, Ticket], bool] = _decline
         self.directory = Directory()
         self.reports = Reports()
         self.connections: dict[Connection, None] = {}
@@ -114,7 +119,8 @@ class Desk:
             raise BadRequest("BUSY", text, ticket.request_id)
         connection.in_flight += 1
         self._unanswered[ticket] = None
-        self._enqueue(connection.member, (row, b"", ticket))
+        if self.waiting or not self.carry_out_alone(row, ticket):
+            self._enqueue(connection.member, (row, b"", ticket))
 
     def settle(self, ticket: Ticket) -> None:
         """Take note that all that a row caused is durable."""
@@ -173,7 +179,7 @@ class Desk:
         directory, reports = self.directory, self.reports
         if len(tickets) == 1 == len(events) and type(tickets[0]) is Ticket:
             event = read_event(events)
-            if event.kind == _ACCEPTED:
+            if event.kind == _ACCEPTED and type(event) is Event:
                 directory.seq = event.seq
                 self._tell_accepted(event, tickets[0])
                 return
@@ -200,11 +206,12 @@ class Desk:
         for connection in touched:
             connection.wake()
 
-    def _tell_accepted(self, event: Any, ticket: Ticket) -> None:
+    def _tell_accepted(self, event: Event, ticket: Ticket) -> None:
         """The same for the block that an idle venue mostly has, one order that rests: told first, folded then."""
-        self.settle(ticket)
-        answer, report = accepted_messages(event, ticket.request_id, self.directory)
         connection = ticket.connection
+        connection.in_flight -= 1
+        del self._unanswered[ticket]
+        answer, report = accepted_messages(event, ticket.request_id, self.directory)
         connection.put_encoded(answer)
         listeners = self._listeners.get(self.directory.account_names[event.account], ())
         for listener in listeners:
@@ -240,3 +247,7 @@ class Desk:
     def count_active(self) -> int:
         """How many connections are logged on."""
         return sum(connection.state is State.ACTIVE for connection in self.connections)
+
+
+def _decline(_row: bytes, _ticket: Ticket) -> bool:
+    return False

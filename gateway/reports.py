@@ -27,6 +27,7 @@ _PREVENTED: Final = int(EventKind.ORDER_PREVENTED)
 _REJECTED: Final = int(EventKind.ORDER_REJECTED)
 _DAY_OPENED: Final = int(EventKind.DAY_OPENED)
 _LIMIT: Final = int(OrdType.LIMIT)
+_NUL: Final = b"\0"
 _DECREMENT: Final = int(Smp.DECREMENT)
 _NEW, _PARTIAL, _FILLED = int(OrdStatus.NEW), int(OrdStatus.PARTIALLY_FILLED), int(OrdStatus.FILLED)
 _STATUS_WORDS: Final = {int(status): word(status) for status in OrdStatus}
@@ -207,27 +208,28 @@ def exec_to_json(event: AnyEvent, order: Order, directory: Directory) -> dict[st
     return out
 
 
-def accepted_messages(event: Any, request_id: int, directory: Directory) -> tuple[bytes, bytes]:
+def accepted_messages(event: Event, request_id: int, directory: Directory) -> tuple[bytes, bytes]:
     """The answer to an order that was accepted, and its private report, encoded.
 
     Most of what an idle venue says is these two, so they are written out; a test holds them to answer_to_json and
     exec_to_json.  No text in them needs escaping: names and client ids have none of the characters that do.
     """
-    instrument = directory.instruments[event.instrument]
+    (
+        seq, time, i, number, account, _, _, _, _, _, side, ord_type, time_in_force, _, _, order_id, price, qty,
+        leaves_qty, cum_qty, padded_id, _, _,
+    ) = event  # fmt: skip
+    instrument = directory.instruments[number]
     assert instrument is not None, "an order is of an instrument"
-    price = ""
-    if event.ord_type == _LIMIT or event.price:
-        price = f'"price":"{directory.price_text(event.instrument, event.price)}",'
+    limit = f'"price":"{directory.price_text(number, price)}",' if ord_type == _LIMIT or price else ""
     body = (
-        f'"seq":{event.seq},"i":{event.i},"account":"{directory.account_names[event.account]}",'
-        f'"symbol":"{instrument.symbol}","order_id":{event.order_id},"cl_ord_id":"{event.cl_ord_id}",'
-        f'"side":"{_SIDE_WORDS[event.side]}","ord_type":"{_TYPE_WORDS[event.ord_type]}",'
-        f'"time_in_force":"{_TIF_WORDS[event.time_in_force]}",{price}"order_qty":{event.qty},'
-        f'"leaves_qty":{event.leaves_qty},"cum_qty":{event.cum_qty},"status":"new","ts":{event.time // 1000}}}'
+        f'"seq":{seq},"i":{i},"account":"{directory.account_names[account]}","symbol":"{instrument.symbol}",'
+        f'"order_id":{order_id},"cl_ord_id":"{padded_id.rstrip(_NUL).decode()}","side":"{_SIDE_WORDS[side]}",'
+        f'"ord_type":"{_TYPE_WORDS[ord_type]}","time_in_force":"{_TIF_WORDS[time_in_force]}",{limit}'
+        f'"order_qty":{qty},"leaves_qty":{leaves_qty},"cum_qty":{cum_qty},"status":"new","ts":{time // 1000}}}'
     )
     return (
         f'{{"id":{request_id},"ok":true,"ev":"order.accepted",{body}'.encode(),
-        f'{{"ev":"exec","exec_id":"{event.seq}.{event.i}","exec":"accepted",{body}'.encode(),
+        f'{{"ev":"exec","exec_id":"{seq}.{i}","exec":"accepted",{body}'.encode(),
     )
 
 

@@ -35,6 +35,7 @@ class Wire:
     def __init__(self, connection: Connection, transport: Transport, send: Send, linger_seconds: float) -> None:
         self.connection = connection
         self._transport = transport
+        self._is_writable = transport.writable.is_set
         self._send = send
         self._linger_seconds = linger_seconds
         self._queue: deque[bytes] = deque()
@@ -66,7 +67,7 @@ class Wire:
         connection = self.connection
         if connection.outbox:
             for frame in connection.take_frames():
-                if self._transport.is_writable and not self._queue:
+                if self._is_writable() and not self._queue:
                     self._transport.write_text(frame)
                 else:
                     self._wait(frame)
@@ -75,7 +76,7 @@ class Wire:
 
     def on_writable(self) -> None:
         """Go on with what waits."""
-        while self._queue and self._transport.is_writable:
+        while self._queue and self._is_writable():
             frame = self._queue.popleft()
             self._bytes -= len(frame)
             self._transport.write_text(frame)

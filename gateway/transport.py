@@ -3,7 +3,7 @@
 Floor 4.  By the ASGI way a frame costs a queue, a task's wake-up and a pause of the socket; that is as much time as all
 the rest of an order's way.  So the door may `listen`: then the first frame of what a read brought goes straight to it
 (past the parser, if it is all that was read), and only further ones take the ASGI way, one per pass of the loop, so
-that one client's flood leaves the others their turns.  Frames out are written at once; `is_writable` says whether the
+that one client's flood leaves the others their turns.  Frames out are written at once; `writable` says whether the
 socket still takes them.
 
 Frames are whole, unmasked and uncompressed (the venue negotiates no extension), so writing one is prefixing its length.
@@ -84,11 +84,6 @@ class Transport(WebSocketsSansIOProtocol):
         self.on_writable = on_writable
         if self._ends_with_request:  # else frames have come with it, which a client must not do: the parser sees to it
             self._walk = FrameWalk()
-
-    @property
-    def is_writable(self) -> bool:
-        """Whether a frame can be written without waiting for the client."""
-        return self.writable.is_set()
 
     def write_text(self, text: bytes) -> None:
         """Write one text frame; nothing if the client is gone or being closed."""

@@ -41,7 +41,7 @@ from gateway.control import make_app
 from gateway.desk import Desk
 from gateway.server import make_router as make_trade_router
 from gateway.settings import Settings
-from gateway.tickets import Act
+from gateway.tickets import Act, Ticket
 from gateway.transport import UVICORN_OPTIONS
 from marketdata.publisher import Publisher, ReaderLimits
 from marketdata.server import make_router as make_market_data_router
@@ -55,6 +55,8 @@ GC_THRESHOLDS: Final = (20_000, 20, 20)  # what an order leaves behind is kept: 
 BOTS_SECONDS: Final = 5.0
 CALENDAR_SECONDS: Final = 0.25
 HOUSEKEEPING_SECONDS: Final = 1.0
+TICK_SECONDS: Final = 0.002
+TICK_BLOCKS: Final = 64
 QUICK_TURN_NS: Final = 1_000_000  # a longer sync is left to the other thread
 Extend = Callable[[FastAPI], None]
 _log: Final = logging.getLogger("cashew.venue")
@@ -73,9 +75,11 @@ class Venue:
         self.stopped = asyncio.Event()
         self.desk = Desk(KeyRing(settings.data), sync=self.sync, wake=self._wake)
         self.publisher = Publisher(ReaderLimits(readers=settings.most_readers))
+        self.desk.carry_out_alone = self._carry_out_alone
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
         self._turn_due = False
+        self._unpublished: list[CompletedBlock] = []
         self._pass_rows = 0
         self._busy = True  # until the loop runs
         self._turn_ns = 0  # how long a turn with its sync has lately taken, one with another
@@ -105,11 +109,35 @@ class Venue:
         self.desk.submit_act(Act(kind, act_payload(terms), 0, _note_refusal))
 
     def _wake(self) -> None:
-        """Rows have come: an idle venue carries the first out at once, a busy one gathers to the end of the pass."""
+        """Rows have come: an idle venue carries them out at once, a busy one gathers to the end of the pass."""
         if self._busy or self._pass_rows:
             self._schedule()
         else:
             self._turn()
+
+    def _carry_out_alone(self, row: bytes, ticket: Ticket) -> bool:
+        """Carry out a row that finds the venue idle, by the shortest way; False if it is not idle."""
+        sequencer = self.sequencer
+        if self._busy or self._pass_rows or self._turn_due or sequencer.in_flight or sequencer.waiting:
+            return False
+        self._pass_rows = 1
+        self._loop.call_soon(self._end_pass)
+        try:
+            now_ns = time.time_ns()
+            block = sequencer.alone(row, ticket, now_ns, here=self._syncs_here())
+            if block is not None:
+                if self.sync:
+                    took = min(time.time_ns() - now_ns, 2 * QUICK_TURN_NS)  # one long turn shows nothing
+                    self._turn_ns += (took - self._turn_ns) // 8
+                self.desk.on_block(block.commands, b"", block.events, block.origins)
+                self._publish_soon(block)
+        except Exception as error:
+            self._fail(error)
+        return True
+
+    def _syncs_here(self) -> bool:
+        """Whether to sync in this thread: alone, a quick disk takes less time than the ways to another thread."""
+        return self.sync and not self._busy and self._turn_ns < QUICK_TURN_NS
 
     def _end_pass(self) -> None:
         """A pass of the loop that had more than one row to carry out shows that the venue is busy."""
@@ -129,13 +157,8 @@ class Venue:
             if not sequencer.waiting:
                 for row, payload, ticket in self.desk.take_turn():
                     sequencer.submit(row, payload, ticket)
-            # Alone, a quick disk's sync takes less time here than the ways to another thread and back.
-            here = self.sync and not self._busy and self._turn_ns < QUICK_TURN_NS
-            now_ns = time.time_ns()
-            taken = sequencer.turn(now_ns, here=here)
-            if here:
-                took = min(time.time_ns() - now_ns, 2 * QUICK_TURN_NS)  # one long turn shows nothing
-                self._turn_ns += (took - self._turn_ns) // 8
+            here = self._syncs_here()
+            taken = sequencer.turn(time.time_ns(), here=here)
             if here or not self.sync:
                 self._tell()
             if taken:
@@ -163,12 +186,29 @@ class Venue:
         """Tell what has become durable."""
         for block in self.sequencer.completed():
             self.desk.on_block(block.commands, block.payload, block.events, block.origins)
-            self.publisher.on_block(block.commands, block.payload, block.events)
+            self._publish_soon(block)
         if self.sequencer.waiting or self.desk.waiting:
             self._schedule()
 
+    def _publish_soon(self, block: CompletedBlock) -> None:
+        """Have a durable block published at the end of the tick: the public is told in portions, orders go first."""
+        if not self._unpublished:
+            self._loop.call_later(TICK_SECONDS, self._publish)
+        self._unpublished.append(block)
+        if len(self._unpublished) >= TICK_BLOCKS:
+            self._publish()
+
+    def _publish(self) -> None:
+        blocks, self._unpublished = self._unpublished, []
+        try:
+            for block in blocks:
+                self.publisher.on_block(block.commands, block.payload, block.events)
+        except Exception as error:
+            self._fail(error)
+
     def _fold(self, block: CompletedBlock) -> None:
         """Learn a block that nobody waits for: one replayed, or one that restates the world."""
+        self._publish()
         self.desk.on_block(block.commands, block.payload, block.events)
         self.publisher.on_block(block.commands, block.payload, block.events)
 
@@ -286,6 +326,7 @@ class Venue:
             for connection in leaving:
                 self.desk.leave(connection)
             self._carry_out_all()
+            self._publish()
 
     def _close_log(self) -> None:
         if self.exit_code != EXIT_GOOD:

@@ -195,6 +195,7 @@ def test_broken_invariant_stops_the_venue(tmp_path: Path, monkeypatch: pytest.Mo
 def test_rows_of_one_pass_after_the_first_share_a_block(tmp_path: Path) -> None:
     async def story(venue: Venue, connection: Connection) -> None:
         await open_all(venue)
+        venue._publish()
         blocks: list[int] = []
         on_block = venue.publisher.on_block
 
@@ -208,6 +209,7 @@ def test_rows_of_one_pass_after_the_first_share_a_block(tmp_path: Path) -> None:
             place(venue, connection, f"a-{number}")
         answers = [one for one in await heard(connection, 200) if "id" in one]
         assert [one["cl_ord_id"] for one in answers] == [f"a-{number}" for number in range(100)]
+        venue._publish()
         assert blocks == [1, 99]
 
     run(tmp_path / "v", story)
