@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from engine import journal
+from engine.blocks import SLOT
 from engine.journal import Disk, Journal
 from engine.replay import EXIT_DAMAGED, EXIT_GOOD, verify
 from engine.scan import DayScan, Rot, day_number
@@ -95,7 +96,7 @@ class WatchedDisk(Disk):
         self.marked = threading.Event()
 
     def write(self, fd: int, buffers: Sequence[Any], offset: int) -> int:
-        self.slots += len(buffers) == 1
+        self.slots += len(buffers) == 1 and len(buffers[0]) == SLOT.size  # not the next segment's zeros
         return super().write(fd, buffers, offset)
 
     def sync(self, fd: int) -> None:
