@@ -246,6 +246,17 @@ def test_a_cancel_or_amend_that_names_no_order_is_malformed() -> None:
     assert kinds(world.amend(1, 0, cl_ord_id=b"a", price=3)) == [K.ORDER_AMENDED]
 
 
+@pytest.mark.parametrize("word", (1, 2, 3))
+@pytest.mark.parametrize("kind", [A.ORDER_CANCEL, A.ORDER_AMEND, A.ORDER_MASS_CANCEL, A.DISCONNECT, A.CLOCK_TICK])
+def test_a_client_id_that_begins_with_zeros_is_present_and_malformed(kind: int, word: int) -> None:
+    world = World()
+    world.place(1, BUY, 1, 100)
+    fields = {"account": 1, "target_lo": world.seq, "flags": HAS_PRICE, "price": 99}
+    hidden = b"\0" * 8 * word + b"a"
+    assert code_of(world.run(world.row(kind, **fields, cl_ord_id=hidden))) == C.MALFORMED
+    assert not world.run(world.row(kind, **fields))["code"].any()
+
+
 @pytest.mark.parametrize("value", (0, 5, *JUNK32))
 def test_numbers_of_accounts_and_instruments_that_are_none(value: int) -> None:
     world = World()
