@@ -69,7 +69,7 @@ def ratio(work: list[float], calibration: list[float]) -> float:
 @lru_cache(maxsize=1)
 def stream() -> Stream:
     """The commands that all guards share."""
-    return generate("small", 2 * (ROUNDS + 2) * BLOCKS * 512)
+    return generate("small", 3 * (ROUNDS + 2) * BLOCKS * 512)
 
 
 class CoreBlock:
