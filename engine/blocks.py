@@ -418,9 +418,9 @@ _STATEMENTS: Final = {
         " segments; one that would not fit into an ordinary segment gets one of its own, as long as it needs."
     ),
     "slots": (
-        "The write of a block says in a slot what was on disk before it; 50 ms without a write, or a clean stop,"
-        " says it of the last block too. After a clean stop both slots are in state 2; in a segment that has a"
-        " successor, in state 3."
+        "The header of a block says what was on disk before it. A slot repeats it at most 50 ms later, and so says it"
+        " of the last block too; a clean stop does at once. After a clean stop both slots are in state 2; in a segment"
+        " that has a successor, in state 3."
     ),
     "block": (
         f"Header ({HEADER_BYTES} bytes), command rows ({ROW_BYTES} bytes each), payload section padded to"

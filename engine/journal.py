@@ -1,15 +1,16 @@
 """The writer of one trading day's log: appends blocks, syncs them, and says up to which seq all is on disk.
 
 Owns the files of a day's folder while they are written; the format is that of engine/blocks.py and engine/JOURNAL.md.
-May import engine.schema and engine.blocks. Knows no matcher, no asyncio and no clock but the 50 ms of its idle mark.
+May import engine.schema and engine.blocks. Knows no matcher, no asyncio and no clock but the 50 ms of its marks.
 
 Invariants
 - A block is one pwritev into a segment that was zeroed before; it never spans two segments.
-- One thread syncs, and does nothing else; only a block beside which nothing waits may be synced by its writer.
+- One thread syncs, and does nothing else; only a block beside which nothing waits may be left to its writer, who gets
+  its own work done while the disk has begun, and then calls `sync_here`.
   `durable_seq` rises only after the sync that covers it has come back.
-- What a watermark slot says was on disk before the slot was written: block N's write says it of N−1 and goes out with
-  the same sync; the mark of the last block follows after 50 ms without a write, and on `close`, which makes the log
-  clean.
+- What is said to be durable was on disk before it was said. Block N's own header says it of N−1 and goes out with the
+  same sync. The slots repeat it where no block follows: 50 ms after a sync at the latest, when a segment is sealed, and
+  on `close`, which makes the log clean. A slot with every block would be a second page of each sync.
 - A failed write or sync is final: `JournalFailed` from then on, nothing later becomes durable, no sync is tried again.
 - One venue writes: `Lock` holds DIR/lock by flock, and each start has a higher epoch, on disk before the first block.
 """
@@ -17,6 +18,7 @@ Invariants
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import fcntl
 import os
 import queue
@@ -42,9 +44,13 @@ from engine.schema import Limits
 
 __all__ = ["Disk", "Journal", "JournalFailed", "Lock", "LogBusy", "segment_name", "sync_folder"]
 
-IDLE_SECONDS: Final = 0.050
+MARK_SECONDS: Final = 0.050  # how long the slots may be behind
 _CHUNK: Final = bytes(4 << 20)
 _SPARE_CHUNK: Final = _CHUNK[: 256 << 10]  # small, so that the log's own syncs are not held up behind it
+_SYNC_FILE_RANGE_WRITE: Final = 2
+_sync_file_range: Final = getattr(ctypes.CDLL(None), "sync_file_range", None)  # Linux has it
+if _sync_file_range is not None:
+    _sync_file_range.argtypes = [ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint]
 
 
 class JournalFailed(Exception):
@@ -61,6 +67,15 @@ class Disk:
     def write(self, fd: int, buffers: Sequence[Any], offset: int) -> int:
         """Write the buffers one after the other at `offset`, with one call; the number of bytes written."""
         return os.pwritev(fd, buffers, offset)
+
+    def begin(self, fd: int, offset: int, length: int) -> None:
+        """Have the disk begin with what was written there, where the system can be asked for that.
+
+        A sync has to follow all the same; if other work comes in between, it finds half of its own done. Errors are the
+        sync's to report.
+        """
+        if _sync_file_range is not None:
+            _sync_file_range(fd, offset, length, _SYNC_FILE_RANGE_WRITE)
 
     def sync(self, fd: int) -> None:
         """Return when all that was written to the file is on disk."""
@@ -178,11 +193,13 @@ class Journal:
         self._sync = sync
         self.on_durable = on_durable or _ignore
         self._disk = disk
+        self._left: _Mark | None = None  # the block that its writer is to sync
         self._failure: BaseException | None = None
         self._closed = False
         self._asleep = False  # whether the sync thread waits without an end
         self._nudge = threading.Event()  # a ticket that only wakes it
-        self._written_at = 0.0  # when a block was last synced in the caller's thread
+        self._marked_at = time.monotonic()  # when a slot was last written
+        self._written_at = 0.0  # when a block was last left to its writer
         self._slots = threading.Lock()  # append and the idle mark both write slots
         self._spare: threading.Thread | None = None
         self._tickets: queue.SimpleQueue[_Mark | threading.Event | None] = queue.SimpleQueue()
@@ -261,9 +278,10 @@ class Journal:
         """Write the block of contiguous COMMAND `rows`, which start at `first_seq`, and of their EVENT rows.
 
         Returns its last seq; the block is on disk when `durable_seq` has reached that. JournalFailed if it cannot be
-        written. `here`: if nothing else waits for the disk, sync in the calling thread, so that the block is on disk
-        on return; that saves two changes of thread, which cost more than a quick disk's sync.
+        written. `here`: if nothing else waits for the disk, leave the sync to the caller, who calls `sync_here` next;
+        that saves two changes of thread, which cost more than a quick disk's sync.
         """
+        assert self._left is None, "who was left a block has synced it"
         if self._failure is not None or self._closed:
             self.check()
         written = self._written
@@ -276,7 +294,7 @@ class Journal:
         digest, buffers = pack_block(self.epoch, first_seq, durable_seq, written.digest, rows, payload, events)
         end = written.end + length
         try:
-            if durable_seq > self.marked_seq:
+            if durable_seq > self.marked_seq and time.monotonic() - self._marked_at >= MARK_SECONDS:
                 with self._slots:
                     if self._durable.seq > self.marked_seq:
                         self._mark(SlotState.OPEN)
@@ -288,10 +306,8 @@ class Journal:
         if self._sync:
             if here and self._durable.seq == written.seq:
                 self._written_at = time.monotonic()
-                self._sync_to(mark)
-                self.check()
-                if self._asleep:
-                    self._tickets.put(self._nudge)
+                self._left = mark
+                self._disk.begin(self._fd, written.end, length)
             else:
                 self._tickets.put(mark)
         else:
@@ -302,9 +318,24 @@ class Journal:
             self._spare.start()
         return mark.seq
 
+    @property
+    def is_left(self) -> bool:
+        """Whether the block appended last is its writer's to sync."""
+        return self._left is not None
+
+    def sync_here(self) -> None:
+        """Sync the block that `append` left to its caller, if it did; JournalFailed if that fails."""
+        mark, self._left = self._left, None
+        if mark is not None:
+            self._sync_to(mark)
+            self.check()
+            if self._asleep:
+                self._tickets.put(self._nudge)
+
     def wait(self) -> int:
         """Block until all that was appended is on disk; its last seq. With sync off this syncs."""
         self.check()
+        self.sync_here()
         if self._thread is not None:
             drained = threading.Event()
             self._tickets.put(drained)
@@ -366,6 +397,7 @@ class Journal:
         packed = slot.pack()
         self._write([packed], slot.offset, len(packed))
         self.marked_seq = slot.durable_seq
+        self._marked_at = time.monotonic()
 
     def _mark_both(self, state: SlotState) -> None:
         """Write both slots, each synced before the other is touched: one is whole at any instant."""
@@ -384,9 +416,9 @@ class Journal:
             self._asleep = True  # before it looks, so that who syncs elsewhere sees it or is seen
             self._asleep = self._durable.seq <= self.marked_seq
             try:
-                ticket = self._tickets.get(timeout=None if self._asleep else IDLE_SECONDS)
+                ticket = self._tickets.get(timeout=None if self._asleep else MARK_SECONDS)
             except queue.Empty:
-                if time.monotonic() - self._written_at >= IDLE_SECONDS:
+                if time.monotonic() - self._written_at >= MARK_SECONDS:
                     self._mark_idle()
                 continue
             newest: _Mark | None = None

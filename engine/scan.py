@@ -211,13 +211,16 @@ class DayScan:
             if (segment.head.first_seq, segment.head.previous) != (expected, previous):
                 raise Rot(Damage(str(segment.path), 0, expected, "the segment does not follow the one before"))
             boundaries = {offset: (expected - 1, previous)}
-            broken: Broken | None = None
-            while _written(data, offset):
-                try:
-                    block = read_block(data, offset)
-                except Broken as error:
-                    broken = error
-                    break
+            unfinished = self.live and index == len(self.segments) - 1
+            read_again = 0  # the offset for whose sake the file was last read again
+            while True:
+                block, broken = _read_if_written(data, offset)
+                if block is None:
+                    if not unfinished or read_again == offset or not _whole_after(data, offset, expected):
+                        break
+                    data = segment.path.read_bytes()  # the venue was writing while it was read: by now this is there
+                    read_again = offset
+                    continue
                 header = block.header
                 wrong = (
                     f"its first seq is {header.first_seq}" if header.first_seq != expected
@@ -234,9 +237,10 @@ class DayScan:
                 self.watermark = max(self.watermark, header.durable_seq)
             self.ends.append((expected - 1, offset, previous))
             self.tail = Tail(segment.head, offset, expected - 1, previous, segment.newest.generation)
-            unfinished = self.live and index == len(self.segments) - 1
-            broken = broken or (None if unfinished else _rest(data, offset, segment.head.segment_bytes))
-            if broken is not None and not (unfinished and self.watermark < expected):
+            unfinished = unfinished and self.watermark < expected and not _whole_after(data, offset, expected)
+            if not unfinished:
+                broken = broken or _rest(data, offset, segment.head.segment_bytes)
+            if broken is not None and not unfinished:
                 self._judge_broken(segment, data, offset, expected, broken)
             self._judge_slots(segment, boundaries, offset)
         if self.watermark >= expected:
@@ -281,6 +285,16 @@ def _first_seq(path: Path) -> int:
 def _written(data: bytes, offset: int) -> bool:
     """Whether a block starts at `offset`, or should: any byte where its magic would be is set."""
     return any(data[offset : offset + len(BLOCK_MAGIC)])
+
+
+def _read_if_written(data: bytes, offset: int) -> tuple[Block | None, Broken | None]:
+    """The block at `offset`, or what is wrong with it; neither if none starts there."""
+    if not _written(data, offset):
+        return None, None
+    try:
+        return read_block(data, offset), None
+    except Broken as error:
+        return None, error
 
 
 def _rest(data: bytes, offset: int, length: int) -> Broken | None:

@@ -139,6 +139,7 @@ class Sequencer:
             commands, payload, origins = self._gather(first_seq, time_ns)
         events = self._run_block(commands, payload)
         last_seq = self._journal.append(first_seq, commands, payload, events, here=here)
+        self._journal.sync_here()
         self._next_seq = last_seq + 1
         self._in_flight.append(CompletedBlock(first_seq, last_seq, time_ns, commands, payload, events, origins))
         return len(origins)
@@ -146,7 +147,8 @@ class Sequencer:
     def alone(self, row: bytes, origin: Any, now_ns: int, *, here: bool = False) -> CompletedBlock | None:
         """The same for one command beside which nothing waits or is in flight, without the queues.
 
-        The block if it is on disk already (with sync off, or with `here`), else None: then `completed` gives it.
+        None if the sync thread has the block: then `completed` gives it. Else the block, which may be told when
+        `Journal.sync_here` has come back; what needs no disk can be done before, for the disk has begun.
         """
         assert not self._waiting and not self._in_flight, "who is alone does not overtake"
         time_ns = self._stamp_time(now_ns)
@@ -159,7 +161,7 @@ class Sequencer:
         journal.append(first_seq, commands, b"", events, here=here)
         self._next_seq = first_seq + 1
         block = CompletedBlock(first_seq, first_seq, time_ns, commands, b"", events, (origin,))
-        if journal.durable_seq == first_seq:
+        if journal.is_left or journal.durable_seq == first_seq:
             return block
         self._in_flight.append(block)
         return None

@@ -37,7 +37,7 @@ from gateway.tickets import Ticket
 if TYPE_CHECKING:
     from gateway.desk import Desk
 
-__all__ = ["CLOSE_LOGON", "CLOSE_RESTART", "CLOSE_SLOW", "Connection", "State"]
+__all__ = ["CLOSE_LOGON", "CLOSE_RESTART", "CLOSE_SLOW", "Connection", "State", "encode"]
 
 CLOSE_LOGON: Final = 4001
 CLOSE_SLOW: Final = 4008
@@ -45,7 +45,7 @@ CLOSE_RESTART: Final = 1012
 MAX_FRAME_OUT: Final = 1 << 20
 HEARTBEAT_MS: Final = 20_000
 
-_encode: Final = msgspec.json.Encoder().encode
+encode: Final = msgspec.json.Encoder().encode
 
 
 class State(IntEnum):
@@ -126,7 +126,7 @@ class Connection:
     def put(self, message: dict[str, Any]) -> None:
         """Queue one message for the client."""
         if self.state is not _CLOSED:
-            self.outbox.append(_encode(message))
+            self.outbox.append(encode(message))
 
     def put_encoded(self, message: bytes) -> None:
         """The same of a message that is JSON already."""

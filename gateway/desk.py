@@ -20,9 +20,9 @@ import numpy.typing as npt
 from engine.schema import ACT_FIRST, MAX_BLOCK_ROWS, MAX_PAYLOAD_BYTES, EventKind
 from gateway.accounts import Key, KeyRing
 from gateway.codec import AnyEvent, BadRequest, Event, act_row, disconnect_row, read_event, read_events
-from gateway.connection import CLOSE_LOGON, CLOSE_RESTART, Connection, State
+from gateway.connection import CLOSE_LOGON, CLOSE_RESTART, Connection, State, encode
 from gateway.directory import Directory
-from gateway.reports import Order, Reports, accepted_messages, exec_to_json
+from gateway.reports import Order, Reports, exec_to_json, lone_messages
 from gateway.requests import OrderAmend
 from gateway.tickets import Act, Ticket, Waiting
 
@@ -32,7 +32,9 @@ MAX_WAITING: Final = 65_536
 MAX_IN_FLIGHT: Final = 4_096  # of one connection
 OPERATOR: Final = ""  # the queue of acts and of what the venue itself asks
 
-_ACCEPTED: Final = int(EventKind.ORDER_ACCEPTED)
+_LONE: Final = frozenset({int(EventKind.ORDER_ACCEPTED), int(EventKind.ORDER_CANCELED)})
+
+Message = tuple[Connection, bytes]
 
 
 class Desk:
@@ -176,13 +178,25 @@ class Desk:
 
         Without tickets (a replayed or a restated block) it is folded only.
         """
+        self.tell(self.fold(commands, payload, events, tickets))
+
+    def fold(
+        self,
+        commands: npt.NDArray[np.void],
+        payload: bytes,
+        events: npt.NDArray[np.void],
+        tickets: Sequence[Ticket | Act | None] = (),
+    ) -> list[Message]:
+        """The first half of `on_block`: what there is to tell when the block is durable, if it is not yet.
+
+        Nobody may be served in between, and what comes is that the block is told or that the venue stops.
+        """
         directory, reports = self.directory, self.reports
         if len(tickets) == 1 == len(events) and type(tickets[0]) is Ticket:
             event = read_event(events)
-            if event.kind == _ACCEPTED and type(event) is Event:
+            if event.kind in _LONE and type(event) is Event:
                 directory.seq = event.seq
-                self._tell_accepted(event, tickets[0])
-                return
+                return self._fold_lone(event, tickets[0])
         parsed = read_events(events)
         directory.learn_acts(commands, payload, parsed)
         if not tickets:
@@ -190,45 +204,52 @@ class Desk:
             self._next_session = max(self._next_session, int(orders["client_session"].max(initial=0)) + 1)
             for event in parsed:
                 reports.learn(event)
-            return
+            return []
         first = directory.seq - len(tickets) + 1
-        touched: dict[Connection, None] = {}
+        messages: list[Message] = []
         for event in parsed:
             own, other = reports.learn(event)
             ticket = tickets[event.seq - first]
-            if ticket is not None and ticket.take(event, self):
-                assert ticket.connection is not None, "only a connection's ticket makes messages"
-                touched[ticket.connection] = None
+            if ticket is not None and (answer := ticket.take(event, self)) is not None:
+                assert ticket.connection is not None, "only a connection's ticket is answered"
+                messages.append((ticket.connection, encode(answer)))
             if own is not None:
-                self._report(event, own, touched)
+                self._report(event, own, messages)
                 if other is not None:
-                    self._report(event, other, touched)
+                    self._report(event, other, messages)
+        return messages
+
+    def tell(self, messages: Sequence[Message]) -> None:
+        """The second half: hand the messages of a durable block over."""
+        if len(messages) == 1:
+            connection, message = messages[0]
+            connection.put_encoded(message)
+            connection.wake()
+            return
+        touched: dict[Connection, None] = {}
+        for connection, message in messages:
+            connection.put_encoded(message)
+            touched[connection] = None
         for connection in touched:
             connection.wake()
 
-    def _tell_accepted(self, event: Event, ticket: Ticket) -> None:
-        """The same for the block that an idle venue mostly has, one order that rests: told first, folded then."""
+    def _fold_lone(self, event: Event, ticket: Ticket) -> list[Message]:
+        """The same for the block that an idle venue mostly has, one order that rests or is canceled."""
         connection = ticket.connection
-        connection.in_flight -= 1
-        del self._unanswered[ticket]
-        answer, report = accepted_messages(event, ticket.request_id, self.directory)
-        connection.put_encoded(answer)
-        listeners = self._listeners.get(self.directory.account_names[event.account], ())
-        for listener in listeners:
-            listener.put_encoded(report)
-        connection.wake()
-        for listener in listeners:
-            if listener is not connection:
-                listener.wake()
+        self.settle(ticket)
+        answer, report = lone_messages(event, ticket.request_id, self.directory)
+        messages = [(connection, answer)]
+        for listener in self._listeners.get(self.directory.account_names[event.account], ()):
+            messages.append((listener, report))
         self.reports.learn(event)
+        return messages
 
-    def _report(self, event: AnyEvent, order: Order, touched: dict[Connection, None]) -> None:
+    def _report(self, event: AnyEvent, order: Order, messages: list[Message]) -> None:
         listeners = self._listeners.get(self.directory.account_names[order.account])
         if listeners:
-            report = exec_to_json(event, order, self.directory)
+            report = encode(exec_to_json(event, order, self.directory))
             for connection in listeners:
-                connection.put(report)
-                touched[connection] = None
+                messages.append((connection, report))
 
     def instrument_of(self, account: int, request: OrderAmend) -> int:
         """The instrument of the order that an amend means, be it durable or still on its way; 0 if there is none.

@@ -11,11 +11,11 @@ from typing import Any, Final
 
 from msgspec import UNSET
 
-from engine.schema import EventKind, OrdStatus, OrdType, Side, Smp, TimeInForce, word
+from engine.schema import EventKind, OrdStatus, OrdType, Reason, Side, Smp, TimeInForce, word
 from gateway.codec import AnyEvent, Event, TwoSided, event_to_json
 from gateway.directory import Directory
 
-__all__ = ["Order", "Reports", "accepted_messages", "answer_to_json", "exec_to_json", "order_to_json"]
+__all__ = ["Order", "Reports", "answer_to_json", "exec_to_json", "lone_messages", "order_to_json"]
 
 _ACCEPTED: Final = int(EventKind.ORDER_ACCEPTED)
 _RESTORED: Final = int(EventKind.ORDER_RESTORED)
@@ -34,6 +34,7 @@ _STATUS_WORDS: Final = {int(status): word(status) for status in OrdStatus}
 _SIDE_WORDS: Final = {int(side): word(side) for side in Side}
 _TYPE_WORDS: Final = {int(kind): word(kind) for kind in OrdType}
 _TIF_WORDS: Final = {int(tif): word(tif) for tif in TimeInForce}
+_REASON_WORDS: Final = {int(reason): word(reason) for reason in Reason}
 _EXEC_WORDS: Final = {
     _ACCEPTED: "accepted",
     _RESTORED: "restored",
@@ -208,28 +209,34 @@ def exec_to_json(event: AnyEvent, order: Order, directory: Directory) -> dict[st
     return out
 
 
-def accepted_messages(event: Event, request_id: int, directory: Directory) -> tuple[bytes, bytes]:
-    """The answer to an order that was accepted, and its private report, encoded.
+def lone_messages(event: Event, request_id: int, directory: Directory) -> tuple[bytes, bytes]:
+    """The answer to an order that was accepted or canceled and caused nothing else, and its private report, encoded.
 
     Most of what an idle venue says is these two, so they are written out; a test holds them to answer_to_json and
     exec_to_json.  No text in them needs escaping: names and client ids have none of the characters that do.
     """
     (
-        seq, time, i, number, account, _, _, _, _, _, side, ord_type, time_in_force, _, _, order_id, price, qty,
-        leaves_qty, cum_qty, padded_id, _, _,
+        seq, time, i, number, account, kind, _, _, _, _, side, ord_type, time_in_force, reason, _, order_id, price, qty,
+        leaves_qty, cum_qty, padded_id, delta_qty, _,
     ) = event  # fmt: skip
     instrument = directory.instruments[number]
     assert instrument is not None, "an order is of an instrument"
     limit = f'"price":"{directory.price_text(number, price)}",' if ord_type == _LIMIT or price else ""
+    if kind == _ACCEPTED:
+        ended, status, said = "", "new", "accepted"
+    else:
+        ended = f'"reason":"{_REASON_WORDS[reason]}","canceled_qty":{delta_qty},'
+        status = said = "canceled"
     body = (
         f'"seq":{seq},"i":{i},"account":"{directory.account_names[account]}","symbol":"{instrument.symbol}",'
         f'"order_id":{order_id},"cl_ord_id":"{padded_id.rstrip(_NUL).decode()}","side":"{_SIDE_WORDS[side]}",'
         f'"ord_type":"{_TYPE_WORDS[ord_type]}","time_in_force":"{_TIF_WORDS[time_in_force]}",{limit}'
-        f'"order_qty":{qty},"leaves_qty":{leaves_qty},"cum_qty":{cum_qty},"status":"new","ts":{time // 1000}}}'
+        f'"order_qty":{qty},"leaves_qty":{leaves_qty},"cum_qty":{cum_qty},{ended}"status":"{status}",'
+        f'"ts":{time // 1000}}}'
     )
     return (
-        f'{{"id":{request_id},"ok":true,"ev":"order.accepted",{body}'.encode(),
-        f'{{"ev":"exec","exec_id":"{seq}.{i}","exec":"accepted",{body}'.encode(),
+        f'{{"id":{request_id},"ok":true,"ev":"order.{said}",{body}'.encode(),
+        f'{{"ev":"exec","exec_id":"{seq}.{i}","exec":"{said}",{body}'.encode(),
     )
 
 

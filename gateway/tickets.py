@@ -34,14 +34,13 @@ class Ticket:
         self.client_id = client_id
         self.instrument = instrument
 
-    def take(self, event: AnyEvent, desk: Desk) -> bool:
-        """Take one event of the row's command; whether it became a message."""
+    def take(self, event: AnyEvent, desk: Desk) -> dict[str, Any] | None:
+        """Take one event of the row's command; the answer, if that is the one."""
         if event.flags & LAST:
             desk.settle(self)
         if event.flags & LAST if self.at_last else event.i == 0:
-            self.connection.put(answer_to_json(event, self.request_id, desk.directory))
-            return True
-        return False
+            return answer_to_json(event, self.request_id, desk.directory)
+        return None
 
 
 class Act:
@@ -59,12 +58,11 @@ class Act:
         self.events: list[dict[str, Any]] = []
         self.connection: Connection | None = None
 
-    def take(self, event: AnyEvent, desk: Desk) -> bool:
+    def take(self, event: AnyEvent, desk: Desk) -> None:
         """Take one event; the last one completes the act."""
         self.events.append(event_to_json(event, desk.directory))
         if event.flags & LAST:
             self.done(self.events)
-        return False
 
 
 Waiting = tuple[bytes, bytes, Ticket | Act | None]

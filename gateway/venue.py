@@ -126,10 +126,12 @@ class Venue:
             now_ns = time.time_ns()
             block = sequencer.alone(row, ticket, now_ns, here=self._syncs_here())
             if block is not None:
+                messages = self.desk.fold(block.commands, b"", block.events, block.origins)  # while the disk is at work
                 if self.sync:
+                    self.log.journal.sync_here()
                     took = min(time.time_ns() - now_ns, 2 * QUICK_TURN_NS)  # one long turn shows nothing
                     self._turn_ns += (took - self._turn_ns) // 8
-                self.desk.on_block(block.commands, b"", block.events, block.origins)
+                self.desk.tell(messages)
                 self._publish_soon(block)
         except Exception as error:
             self._fail(error)

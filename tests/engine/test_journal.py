@@ -155,7 +155,10 @@ def test_a_lone_block_can_be_synced_by_its_writer_and_is_marked_after_the_idle_t
     journal = create(on_durable=lambda seq: heard.append((seq, threading.get_ident())))
     for seq in (1, 2, 3):
         commands = rows(seq)
-        assert journal.append(seq, commands, b"", Echo().run_block(commands), here=True) == seq == journal.durable_seq
+        assert journal.append(seq, commands, b"", Echo().run_block(commands), here=True) == seq
+        assert journal.is_left and journal.durable_seq == seq - 1, "what is left is not durable yet"
+        journal.sync_here()
+        assert journal.durable_seq == seq and not journal.is_left
     assert heard == [(seq, threading.get_ident()) for seq in (1, 2, 3)]
     late = time.monotonic() + 10
     while journal.marked_seq < 3:
@@ -172,6 +175,8 @@ def test_a_block_beside_which_others_wait_is_left_to_the_sync_thread(create: Cal
     disk.entered.acquire()
     commands = rows(2)
     journal.append(2, commands, b"", Echo().run_block(commands), here=True)
+    assert not journal.is_left, "the sync thread has it"
+    journal.sync_here()
     assert journal.durable_seq == 0, "it returned without a sync of its own"
     disk.closed = False
     disk.gate.release()
@@ -186,9 +191,51 @@ def test_a_failed_sync_in_the_writers_thread_is_final(create: Callable[..., Jour
 
     journal._disk.sync = fail  # type: ignore[method-assign]
     commands = rows(1)
+    journal.append(1, commands, b"", Echo().run_block(commands), here=True)
     with pytest.raises(JournalFailed, match="planted"):
-        journal.append(1, commands, b"", Echo().run_block(commands), here=True)
+        journal.sync_here()
     assert journal.durable_seq == 0
+
+
+def test_a_block_left_to_its_writer_is_not_forgotten(create: Callable[..., Journal]) -> None:
+    journal = create()
+    journal.append(1, rows(1), b"", Echo().run_block(rows(1)), here=True)
+    with pytest.raises(AssertionError, match="left"):
+        append(journal)
+    assert journal.wait() == 1 == journal.durable_seq
+    append(journal)
+    journal.append(3, rows(3), b"", Echo().run_block(rows(3)), here=True)
+    journal.close()
+    scan = DayScan(journal.folder)
+    assert [block.header.first_seq for block in scan.blocks()] == [1, 2, 3] and scan.clean
+
+
+def test_slots_are_written_in_their_own_time_and_not_with_every_block(
+    create: Callable[..., Journal], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While blocks follow each other their headers say what is durable; a slot costs the sync a second page."""
+
+    class Counting(Disk):
+        slots = 0
+
+        def write(self, fd: int, buffers: Any, offset: int) -> int:
+            self.slots += offset < PAGE_BYTES and len(buffers) == 1 and len(buffers[0]) < PAGE_BYTES
+            return super().write(fd, buffers, offset)
+
+    disk, now = Counting(), [1000.0]
+    monkeypatch.setattr("engine.journal.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("engine.journal.MARK_SECONDS", 3600)  # the idle mark waits in real time, and must not come
+    journal = create(disk=disk, segment_bytes=1 << 20)
+    for _ in range(40):
+        append(journal)
+        journal.wait()
+    assert disk.slots == 0 and journal.marked_seq == 0
+    now[0] += 3600
+    append(journal)
+    assert disk.slots == 1 and journal.marked_seq == 40
+    journal.wait()
+    append(journal)
+    assert disk.slots == 1
 
 
 def test_with_sync_off_nothing_is_synced_before_the_close(create: Callable[..., Journal]) -> None:

@@ -107,6 +107,37 @@ def test_what_a_running_venue_has_not_finished_is_left_alone(tmp_path: Path) -> 
     journal.abandon()
 
 
+def test_a_block_that_was_being_written_while_the_segment_was_read_is_read_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reader of a running venue may find the start of the file older than its end; a block missing twice is rot."""
+    last = sorted(folder.glob("segment-*"))[-1]
+    found = [
+        block
+        for block in DayScan(folder).blocks()
+        if block.header.first_seq >= DayScan(folder).segments[-1].head.first_seq
+    ]
+    hole = found[0]
+    whole, reads = last.read_bytes(), []
+    old = whole[: hole.offset] + bytes(hole.end - hole.offset) + whole[hole.end :]
+    read = Path.read_bytes
+
+    def read_bytes(path: Path) -> bytes:
+        if path != last:
+            return read(path)
+        reads.append(path)
+        return old if len(reads) == 1 else whole
+
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    scan = DayScan(folder, live=True)
+    assert [block.header.first_seq for block in scan.blocks()] == list(range(41, 59, 2)) and len(reads) == 2
+    whole = old
+    reads.clear()
+    with pytest.raises(Rot) as refused:
+        list(DayScan(folder, live=True).blocks())
+    assert refused.value.damage.seq == hole.header.first_seq
+
+
 def test_a_day_without_segments_names_the_first(tmp_path: Path) -> None:
     (tmp_path / MONDAY).mkdir()
     with pytest.raises(Rot, match="first segment is missing"):

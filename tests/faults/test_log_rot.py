@@ -27,11 +27,14 @@ SEGMENT = 8 << 10
 @pytest.fixture
 def no_idle_mark(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the last block above the watermark, as in the 50 ms after its write."""
-    monkeypatch.setattr(journal, "IDLE_SECONDS", 3600)
+    monkeypatch.setattr(journal, "MARK_SECONDS", 3600)
 
 
-def echo_log(root: Path, blocks: int, *, clean: bool) -> list[tuple[Path, int, int, int]]:
-    """A log of blocks of one command with a few bytes of payload; where each lies: file, offset, end, seq."""
+def echo_log(root: Path, blocks: int, *, clean: bool, marked: int = 0) -> list[tuple[Path, int, int, int]]:
+    """A log of blocks of one command with a few bytes of payload; where each lies: file, offset, end, seq.
+
+    `marked`: the block that 50 ms without a write are to follow.
+    """
     (root / "days").mkdir(parents=True)
     log = Journal.create(
         root / "days" / MONDAY, trading_day=day_number(MONDAY), first_seq=1, previous=bytes(32), epoch=1, limits=SMALL,
@@ -42,6 +45,8 @@ def echo_log(root: Path, blocks: int, *, clean: bool) -> list[tuple[Path, int, i
         command = rows(seq)
         log.append(seq, command, b"x" * (seq % 3), matcher.run_block(command))
         log.wait()
+        if seq == marked:
+            log._mark_idle()
     if clean:
         log.close()
     else:
@@ -69,8 +74,7 @@ def test_every_byte_of_a_clean_log_is_guarded_and_its_place_named(tmp_path: Path
 
 
 def test_a_killed_log_tells_rot_from_a_torn_tail_at_every_byte(tmp_path: Path, no_idle_mark: None) -> None:
-    """Below the watermark, which the last block's write left at the block before, a flip is never called a torn
-    tail."""
+    """Below the watermark, the block before the last by that one's header, a flip is never called a torn tail."""
     blocks = echo_log(tmp_path, 9, clean=False)
     path, last_start, _, last_seq = blocks[-1]
     assert verify(tmp_path, make_matcher=Echo).exit_code == EXIT_GOOD
@@ -141,9 +145,10 @@ def test_a_broken_block_below_the_watermark_keeps_the_venue_from_starting(tmp_pa
 def test_a_log_that_ends_early_loses_only_what_is_above_the_watermark(
     tmp_path: Path, no_idle_mark: None, keep: int
 ) -> None:
-    """Truncated at every byte of its last three blocks: only the very last one may go, and then it is told."""
+    """Truncated at every byte of its last three blocks, two of which a slot says to be on disk: only the very last one
+    may go, and then it is told."""
     original = tmp_path / "original"
-    blocks = echo_log(original, 6, clean=False)
+    blocks = echo_log(original, 6, clean=False, marked=5)
     path, start, end, seq = blocks[-keep]
     content = path.read_bytes()
     for length in range(start, end, 1 if keep == 1 else 37):
@@ -200,8 +205,7 @@ def in_flight(root: Path, acknowledged: bool) -> list[tuple[int, int]]:
 def test_a_whole_block_after_a_broken_one_proves_rot(tmp_path: Path) -> None:
     places = in_flight(tmp_path, acknowledged=True)
     path = segments(tmp_path)[0]
-    flip(path, 2048 + 8)  # the newer slot, which says so too
-    assert DayScan(path.parent).watermark == 1
+    assert DayScan(path.parent).watermark == 0, "no slot says so"
     flip(path, places[1][0] + 100)
     with pytest.raises(Rot, match="whole block") as refused:
         open_log(tmp_path, Echo)

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from engine.reference import Reference
-from engine.schema import OrdStatus, Smp, word
+from engine.schema import EventKind, OrdStatus, Smp, word
 from gateway.codec import Event, TwoSided, read_events
 from gateway.directory import Directory
-from gateway.reports import Order, Reports, accepted_messages, answer_to_json, exec_to_json, order_to_json
+from gateway.reports import Order, Reports, answer_to_json, exec_to_json, lone_messages, order_to_json
 from gateway.requests import NameFields
 from tests.flow import Flow
 from tests.gateway.kit import Floor, order
@@ -137,16 +137,23 @@ def test_prevention_without_decrement_leaves_quantities(tmp_path: Path) -> None:
 def test_written_out_messages_are_those_of_the_general_way(tmp_path: Path) -> None:
     floor = Floor(tmp_path)
     one = floor.connect("M2")
+    kinds = []
     for p in (
         order("b-1", "sell", "8.995", 3),
         order("b:1.-_", "buy", "1.000", 500, time_in_force="gtc", post_only=True),
         {key: value for key, value in order("m-1", ord_type="market").items() if key != "price"},
     ):
         floor.ask(one, "order.place", **p)
-        event = read_events(floor.blocks[-1][2])[0]
         directory, reports = floor.desk.directory, Reports()
-        own, _ = reports.learn(event)
-        assert own is not None
-        answer, report = accepted_messages(event, 77, directory)
-        assert json.loads(answer) == answer_to_json(event, 77, directory)
-        assert json.loads(report) == exec_to_json(event, own, directory)
+        accepted = read_events(floor.blocks[-1][2])[0]
+        events = [accepted]
+        if floor.ask(one, "order.cancel", cl_ord_id=p["cl_ord_id"])[0]["ok"]:
+            events += read_events(floor.blocks[-1][2])
+        for event in events:
+            own, _ = reports.learn(event)
+            assert own is not None and isinstance(event, Event)
+            answer, report = lone_messages(event, 77, directory)
+            assert json.loads(answer) == answer_to_json(event, 77, directory)
+            assert json.loads(report) == exec_to_json(event, own, directory)
+        kinds.append([event.kind for event in events])
+    assert kinds == [[EventKind.ORDER_ACCEPTED, EventKind.ORDER_CANCELED]] * 2 + [[EventKind.ORDER_ACCEPTED]]

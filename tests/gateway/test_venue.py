@@ -156,12 +156,19 @@ def test_slow_disk_is_left_to_the_other_thread(tmp_path: Path, monkeypatch: pyte
     run(tmp_path / "v", story)
 
 
+@pytest.mark.parametrize("idle", [False, True])
 @pytest.mark.parametrize("broken", ["write", "sync"])
 def test_failed_disk_stops_the_venue_without_an_answer(
-    broken: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    broken: str, idle: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """An idle venue prepares the answer while the disk is at work: it must not go out either."""
+
     async def story(venue: Venue, connection: Connection) -> None:
         await open_all(venue)
+        if idle:
+            for _ in range(3):
+                await asyncio.sleep(0)
+            venue._turn_ns = 0
 
         def fail(*_: Any) -> int:
             raise OSError(28, "No space left on device")
