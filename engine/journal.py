@@ -1,7 +1,7 @@
 """The writer of one trading day's log: appends blocks, syncs them, and says up to which seq all is on disk.
 
 Owns the files of a day's folder while they are written; the format is that of engine/blocks.py and engine/JOURNAL.md.
-May import engine.schema and engine.blocks. Knows no matcher, no asyncio and no clock but the 50 ms of its marks.
+May import engine.schema, engine.blocks and engine.disk. Knows no matcher and no clock but the 50 ms of its marks.
 
 Invariants
 - A block is one pwritev into a segment that was zeroed before; it never spans two segments.
@@ -18,7 +18,6 @@ Invariants
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import fcntl
 import os
 import queue
@@ -40,17 +39,14 @@ from engine.blocks import (
     block_length,
     pack_block,
 )
+from engine.disk import Disk, sync_folder
 from engine.schema import Limits
 
-__all__ = ["Disk", "Journal", "JournalFailed", "Lock", "LogBusy", "segment_name", "sync_folder"]
+__all__ = ["Journal", "JournalFailed", "Lock", "LogBusy", "segment_name"]
 
 MARK_SECONDS: Final = 0.050  # how long the slots may be behind
 _CHUNK: Final = bytes(4 << 20)
 _SPARE_CHUNK: Final = _CHUNK[: 256 << 10]  # small, so that the log's own syncs are not held up behind it
-_SYNC_FILE_RANGE_WRITE: Final = 2
-_sync_file_range: Final = getattr(ctypes.CDLL(None), "sync_file_range", None)  # Linux has it
-if _sync_file_range is not None:
-    _sync_file_range.argtypes = [ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint]
 
 
 class JournalFailed(Exception):
@@ -59,36 +55,6 @@ class JournalFailed(Exception):
 
 class LogBusy(Exception):
     """Another venue is running on this log."""
-
-
-class Disk:
-    """The system calls that the log depends on; a test puts a failing or a lying disk in its place."""
-
-    def write(self, fd: int, buffers: Sequence[Any], offset: int) -> int:
-        """Write the buffers one after the other at `offset`, with one call; the number of bytes written."""
-        return os.pwritev(fd, buffers, offset)
-
-    def begin(self, fd: int, offset: int, length: int) -> None:
-        """Have the disk begin with what was written there, where the system can be asked for that.
-
-        A sync has to follow all the same; if other work comes in between, it finds half of its own done. Errors are the
-        sync's to report.
-        """
-        if _sync_file_range is not None:
-            _sync_file_range(fd, offset, length, _SYNC_FILE_RANGE_WRITE)
-
-    def sync(self, fd: int) -> None:
-        """Return when all that was written to the file is on disk."""
-        os.fdatasync(fd)
-
-    def sync_new(self, fd: int) -> None:
-        """The same for a file whose length or existence is new."""
-        os.fsync(fd)
-
-    def rename(self, old: Path, new: Path) -> None:
-        """Give a file or folder its name, on disk."""
-        os.rename(old, new)
-        sync_folder(new.parent)
 
 
 class Lock:
@@ -138,15 +104,6 @@ def segment_name(number: int) -> str:
     'segment-000003.log'
     """
     return f"segment-{number:06d}.log"
-
-
-def sync_folder(folder: Path) -> None:
-    """Put a folder's entries on disk, as is due after making or renaming a file in it."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 class _Mark(NamedTuple):

@@ -22,7 +22,8 @@ import numpy.typing as npt
 
 from engine import day
 from engine.blocks import NO_DIGEST, SEGMENT_BYTES, SLOT_OFFSETS, Slot, SlotState, rows_digest
-from engine.journal import Disk, Journal, Lock, sync_folder
+from engine.disk import Disk, sync_folder
+from engine.journal import Journal, Lock
 from engine.scan import Damage, DayScan, Rot, Torn, day_folders, day_number
 from engine.schema import EventKind, Limits
 from engine.sequencer import CompletedBlock

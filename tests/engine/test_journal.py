@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from engine.blocks import PAGE_BYTES, SlotState
-from engine.journal import Disk, Journal, JournalFailed, Lock, LogBusy
+from engine.disk import Disk
+from engine.journal import Journal, JournalFailed, Lock, LogBusy
 from engine.scan import DayScan, day_number
 from tests.logs import MONDAY, SMALL, Echo, rows
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from engine.day import act_row
-from engine.journal import Disk
+from engine.disk import Disk
 from engine.recovery import Log
 from engine.scan import DayScan
 from engine.schema import MAX_BLOCK_ROWS, MAX_PAYLOAD_BYTES, CommandKind

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.journal import Disk
+from engine.disk import Disk
 
 SECTOR = 512
 

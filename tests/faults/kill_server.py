@@ -21,7 +21,7 @@ from typing import Any, Final
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from engine.journal import Disk
+from engine.disk import Disk
 from engine.replay import verify
 from engine.scan import DayScan, day_folders
 from gateway.events import Event, read_events

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from engine import journal
-from engine.journal import Disk, Journal, JournalFailed
+from engine.disk import Disk
+from engine.journal import Journal, JournalFailed
 from engine.recovery import Log
 from engine.replay import EXIT_GOOD, verify
 from engine.scan import Rot

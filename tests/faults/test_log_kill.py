@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import pytest
 
-from engine.journal import Disk
+from engine.disk import Disk
 from engine.recovery import Log
 from engine.replay import EXIT_GOOD, verify
 from engine.scan import Rot

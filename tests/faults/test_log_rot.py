@@ -14,7 +14,8 @@ import pytest
 
 from engine import journal
 from engine.blocks import SLOT
-from engine.journal import Disk, Journal
+from engine.disk import Disk
+from engine.journal import Journal
 from engine.replay import EXIT_DAMAGED, EXIT_GOOD, verify
 from engine.scan import DayScan, Rot, day_number
 from tests.logs import MONDAY, SMALL, Echo, flip, open_log, rows, segments, trade
