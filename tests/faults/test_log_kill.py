@@ -94,6 +94,7 @@ def one_each(log: Log) -> None:
     """No command is there twice, none is missing: what the matcher was given on the last day rises by one."""
     assert isinstance(log.matcher, Echo)
     seqs = log.matcher.seqs
+    assert seqs, "the opening of the day was acknowledged"
     assert seqs == list(range(seqs[0], seqs[0] + len(seqs)))
 
 
