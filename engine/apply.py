@@ -46,6 +46,7 @@ if not __debug__:
     raise SystemExit("the exchange does not run with python -O: its assertions stay on")
 
 Rows = npt.NDArray[Any]
+_COMPILED = lane.LANE == "compiled"
 MIN_EVENT_ROOM = 16
 POOL_ROWS = 1 << 15
 _DEFINITIONS = (CommandKind.INSTRUMENT_DEFINE, CommandKind.ACCOUNT_DEFINE)
@@ -71,6 +72,8 @@ class State:
         self.owners: dict[str, int] = {}
         self.trading_day = ""
         self.backlog: Rows = np.zeros(0, EVENT)  # events of an act that await room
+        self.checked: Rows | None = None  # the buffer that `apply` has found to be one, and how many of its rows it uses
+        self.room = 0
         self.pool: Rows = np.empty(POOL_ROWS, EVENT)  # rows that `run_block` gives out, from pool_at on
         self.pool_at = 0
 
@@ -102,9 +105,10 @@ def new_state(limits: Limits | None = None) -> State:
 
 
 def _run(state: State, commands: Rows, events: Rows, low: int, high: int, start: int, room: int) -> int:
-    if lane.LANE != "compiled":
+    if not _COMPILED:
         commands, events = commands.view(np.int64), events.view(np.int64)
-    return int(run(state.arrays.handle, commands, events, low, high, start, room))
+    out: int = run(state.arrays.handle, commands, events, low, high, start, room)
+    return out
 
 
 _WARM = False
@@ -137,16 +141,18 @@ def apply(state: State, commands: Rows, payload: bytes, events: Rows) -> tuple[i
     May stop early for want of room: drain the events and call again with the rest while `state.pending` or commands
     remain.
     """
-    assert commands.dtype == COMMAND and events.dtype == EVENT and events.size >= MIN_EVENT_ROOM
-    assert commands.flags.carray and events.flags.carray, "the kernels read and write rows as plain words"
-    room = min(events.size, MAX_EVENTS_PER_CALL)
-    written = 0
+    assert commands.dtype == COMMAND and commands.flags.carray, "the kernel reads rows as plain words, and has one type"
+    if events is not state.checked:  # one call of a thousand commands or a thousand of one: the buffer is mostly the same
+        assert events.dtype == EVENT and events.size >= MIN_EVENT_ROOM
+        assert events.flags.carray, "the kernel writes rows as plain words"
+        state.checked, state.room = events, min(events.size, MAX_EVENTS_PER_CALL)
+    room = state.room
+    done = written = 0
+    count = len(commands)
     if state.backlog.size:
         written = _flush(state, events, 0, room)
         if state.backlog.size:
             return 0, written
-    done = 0
-    count = len(commands)
     while True:
         out = _run(state, commands, events, done, count, written, room)
         done, written = out >> 32, out & 0xFFFFFFFF
