@@ -72,7 +72,7 @@ class State:
         self.owners: dict[str, int] = {}
         self.trading_day = ""
         self.backlog: Rows = np.zeros(0, EVENT)  # events of an act that await room
-        self.checked: Rows | None = None  # the buffer that `apply` has found to be one, and how many of its rows it uses
+        self.checked: Rows | None = None  # the buffer that `apply` found to be one, and how many rows of it it uses
         self.room = 0
         self.pool: Rows = np.empty(POOL_ROWS, EVENT)  # rows that `run_block` gives out, from pool_at on
         self.pool_at = 0
@@ -142,7 +142,7 @@ def apply(state: State, commands: Rows, payload: bytes, events: Rows) -> tuple[i
     remain.
     """
     assert commands.dtype == COMMAND and commands.flags.carray, "the kernel reads rows as plain words, and has one type"
-    if events is not state.checked:  # one call of a thousand commands or a thousand of one: the buffer is mostly the same
+    if events is not state.checked:  # mostly the buffer is that of the call before
         assert events.dtype == EVENT and events.size >= MIN_EVENT_ROOM
         assert events.flags.carray, "the kernel writes rows as plain words"
         state.checked, state.room = events, min(events.size, MAX_EVENTS_PER_CALL)
