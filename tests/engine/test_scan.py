@@ -23,6 +23,7 @@ def folder(tmp_path: Path) -> Path:
     for turn in range(9):
         commands = rows(41 + 2 * turn, 2)
         journal.append(41 + 2 * turn, commands, b"", Echo().run_block(commands))
+        journal.wait()  # so that each block says that the one before it is durable
     journal.close()
     return tmp_path / "days" / MONDAY
 

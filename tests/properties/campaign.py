@@ -71,7 +71,7 @@ def drive(flow: Flow, pair: Pair, commands: int, seen: Counter[tuple[str, int]],
         if done >= commands:
             break
         # A chunk aims at what lived before it: where little lives, shorter chunks miss less.
-        rows, payload = flow.take(min(CHUNK, commands - done, 64 + 2 * len(flow.live)))
+        rows, payload = flow.take(flow.ahead(min(CHUNK, commands - done)))
     pair.compare()
     pair.check()
 

@@ -60,6 +60,7 @@ def run_out_of_far_levels() -> Counter[tuple[str, int]]:
     far = terms_of("S1", "1", "-1000000", "1000000", centre="17", window=16, protection=1)
     return run_seed(
         7001, 13_000, instruments=(far,), limits=ROOMY, day=False, p_far_step=0.9, p_anywhere=0.0, p_market=0.0,
+        p_stop=0.0, p_stop_limit=0.0, p_to_limit=0.0, p_display=0.0, stay=1e6, p_call_open=0.0, p_wrong=0.0,
         p_damage=0.001, p_repeat_id=0.0, kind_steps=steps([95, 2, 3, 0, 0, 0, 0, 0]), tif_steps=steps([1, 1, 0, 0]),
     )  # fmt: skip
 
