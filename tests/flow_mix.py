@@ -234,6 +234,7 @@ def draw_mix(rng: np.random.Generator, fixed: dict[str, Any]) -> Mix:
     if style in ("calls", "closes"):
         kinds["act"] = max(kinds["act"], 0.01)  # without acts an instrument never leaves continuous
     width = int(rng.choice([1, 2, 4, 8, 20, 60]))
+    unpriced = style == "calls" and rng.random() < 0.35  # calls in which hardly anybody names a price
     busy = 0.25 if style in ("calls", "closes") else 1.0
     mix = Mix(
         instruments=instruments,
@@ -265,10 +266,10 @@ def draw_mix(rng: np.random.Generator, fixed: dict[str, Any]) -> Mix:
         show_max=int(rng.choice([1, 3, 8])),
         p_hot=float(rng.choice([0.0, 0.5, 0.95])),
         p_sell=0.5,
-        p_market=some(0.3, 0.01, 0.15),
+        p_market=some(0.3, 0.01, 0.15) if not unpriced else 0.55,
         p_stop=mostly("stops", 0.05, 0.25) if not far else 0.02,
         p_stop_limit=mostly("stops", 0.05, 0.3) if not far else 0.02,
-        p_to_limit=some(0.3, 0.01, 0.1) if rich else 0.0,
+        p_to_limit=(some(0.3, 0.01, 0.1) if rich else 0.0) if not unpriced else 0.4,
         p_display=mostly("icebergs", 0.3, 0.8),
         p_min_qty=some(0.4, 0.01, 0.15) if rich else 0.0,
         p_stop_step=some(0.8, 0.2, 0.9),
@@ -281,7 +282,7 @@ def draw_mix(rng: np.random.Generator, fixed: dict[str, Any]) -> Mix:
         p_off_tick=some(0.5, 0.001, 0.02),
         p_anywhere=some(0.4, 0.005, 0.15) if not far else 0.0005,
         p_far_step=0.75 if far else some(0.85, 0.02, 0.2),
-        p_beyond=some(0.4, 0.001, 0.03),
+        p_beyond=some(0.4, 0.001, 0.03) if not far else 0.0,
         p_big=some(0.5, 0.002, 0.05) if not far else 0.0,
         p_repeat_id=some(0.3, 0.005, 0.2),
         p_near=float(rng.uniform(0, 1)),

@@ -28,6 +28,7 @@ from tests.engine.world import (
     Rows,
     World,
     assert_commands_are_framed,
+    buffer_sizes,
     drain,
     kinds,
 )
@@ -235,7 +236,7 @@ def test_a_buffer_gives_the_same_events_whatever_its_size_and_wherever_acts_stan
     world, rows, section = made()
     expected, picture = run_block(world.state, rows, section), dump(world.state)
     assert_commands_are_framed(expected)
-    for size in range(MIN_EVENT_ROOM, 64):
+    for size in buffer_sizes(64):
         world, rows, section = made()
         assert drain(world.state, rows, section, size).tobytes() == expected.tobytes(), size
         assert dump(world.state) == picture
@@ -293,7 +294,7 @@ def test_a_whole_day_goes_through_a_buffer_of_any_size(seed: int) -> None:
     assert np.unique(expected["seq"]).tolist() == rows["seq"].tolist()
     wanted = {K.TRADE, K.ORDER_TRIGGERED, K.ORDER_ACTIVATED, K.ORDER_REFRESHED, K.AUCTION_UNCROSSED, K.ORDER_EXPIRED}
     assert len(wanted & set(kinds(expected))) >= 5
-    for size in (*range(MIN_EVENT_ROOM, 42), 100, 101):
+    for size in (*buffer_sizes(42), 100, 101):
         world, rows, section = a_day(seed)
         assert drain(world.state, rows, section, size).tobytes() == expected.tobytes(), size
         assert dump(world.state) == picture

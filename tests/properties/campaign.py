@@ -10,9 +10,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from engine.schema import Limits
+from engine.schema import EventKind, Limits
 from tests.flow import Flow
-from tests.properties.pair import SMALLEST_BUFFER, Block, Difference, Pair, play, save, shrink
+from tests.properties.pair import SMALLEST_BUFFER, Block, Difference, Pair, Rows, play, save, shrink
 
 CHUNK: Final = 512
 LOOK_EVERY: Final = 1000  # commands between two comparisons of the whole world
@@ -58,10 +58,7 @@ def drive(flow: Flow, pair: Pair, commands: int, seen: Counter[tuple[str, int]],
             block = Block(rows[start : start + size], payload, buffer)
             events = pair.run(block)
             flow.observe(events)
-            for field in ("kind", "code"):
-                values, counts = np.unique(events[field], return_counts=True)
-                for value, count in zip(values.tolist(), counts.tolist(), strict=True):
-                    seen[field, value] += count
+            count_events(events, seen)
             start += size
             done += len(block.rows)
             if done >= next_look:
@@ -74,6 +71,19 @@ def drive(flow: Flow, pair: Pair, commands: int, seen: Counter[tuple[str, int]],
         rows, payload = flow.take(flow.ahead(min(CHUNK, commands - done)))
     pair.compare()
     pair.check()
+
+
+def count_events(events: Rows, seen: Counter[tuple[str, int]]) -> None:
+    """Add up kinds, codes, reasons of canceled orders and steps of auctions."""
+    canceled = events["kind"] == EventKind.ORDER_CANCELED
+    called = (events["kind"] == EventKind.AUCTION_INDICATIVE) | (events["kind"] == EventKind.AUCTION_UNCROSSED)
+    for name, found in (
+        *(("kind", events["kind"]), ("code", events["code"])),
+        *(("reason", events["reason"][canceled]), ("step", events["reason"][called])),
+    ):
+        values, counts = np.unique(found, return_counts=True)
+        for value, count in zip(values.tolist(), counts.tolist(), strict=True):
+            seen[name, value] += count
 
 
 def main() -> None:

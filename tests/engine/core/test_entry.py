@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from engine.core.invariants import check
 from engine.core.layout import LIVE, NEXT_EXPIRY
 from engine.dump import dump
 from engine.phases import PHASES, Mode, Permit
@@ -175,6 +176,7 @@ ATTRIBUTES = list(product(OrdType, TimeInForce, (0, 1), (0, 3), (0, 2)))
 
 def test_what_cannot_be_combined() -> None:
     world = World(SMALL._replace(orders=512, day_ids=512), phase=Phase.HALTED)
+    world.checks = False
     for ord_type, tif, post, display, minimum in ATTRIBUTES:
         code = code_of(placed(world, ord_type, tif, post=post, display=display, minimum=minimum))
         told = C.PHASE if combines(ord_type, tif, post, display, minimum) else C.INVALID_COMBINATION
@@ -234,6 +236,7 @@ def permitted(phase: Phase, ord_type: int, tif: int, minimum: int) -> bool:
 def test_each_phase_lets_in_what_the_table_says(phase: Phase) -> None:
     limits = SMALL._replace(orders=512, day_ids=512)
     world = at_the_close(100, limits=limits) if phase == Phase.TRADE_AT_CLOSE else World(limits, phase=phase)
+    world.checks = False
     for ord_type, tif, post, display, minimum in ATTRIBUTES:
         if not combines(ord_type, tif, post, display, minimum):
             continue
@@ -249,6 +252,7 @@ def test_each_phase_lets_in_what_the_table_says(phase: Phase) -> None:
         unpriced = ord_type in (MARKET, MARKET_TO_LIMIT)
         gone = PHASES[phase].mode == Mode.CONTINUOUS and (tif in (IOC, FOK) or minimum or (unpriced and not waits))
         assert int(world.state.arrays.h[LIVE]) == live + (not gone), what
+    check(world.state)
 
 
 @pytest.mark.parametrize("side", (BUY, SELL))
@@ -426,7 +430,7 @@ def fill_far(world: World, side: int) -> list[int]:
     prices = [*range(low, high)][:MAX_FAR_LEVELS]
     world.checks = False
     world.run(*(world.order(1 if side == BUY else 3, side, 1, price, time_in_force=GTC) for price in prices))
-    world.checks = True
+    check(world.state)
     return prices
 
 
@@ -462,8 +466,8 @@ def test_stop_levels_are_counted_by_side(side: int) -> None:
     world.checks = False
     prices = range(10, 10 + MAX_STOP_LEVELS)
     world.run(*(world.stop_order(1, side, 1, price) for price in prices))
-    world.checks = True
     first = world.seq - MAX_STOP_LEVELS + 1
+    check(world.state)
     assert code_of(world.stop(1, side, 1, 4_000)) == C.STOP_LEVELS_FULL
     assert code_of(world.stop(1, side, 1, 4_000, 100)) == C.STOP_LEVELS_FULL
     assert code_of(world.amend(1, first, stop=4_000)) == C.STOP_LEVELS_FULL

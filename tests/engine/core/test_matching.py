@@ -5,7 +5,6 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from engine.apply import MIN_EVENT_ROOM
 from engine.core.invariants import check
 from engine.core.layout import FAR_COUNT, INSTRUMENT_WORDS
 from engine.dump import dump
@@ -21,6 +20,7 @@ from tests.engine.world import (
     Rows,
     World,
     assert_commands_are_framed,
+    buffer_sizes,
     drain,
     kinds,
     trades,
@@ -320,6 +320,7 @@ def test_a_walk_goes_round_as_matching_would(smp: Smp, qty: int) -> None:
 
     def scene() -> World:
         world = World()
+        world.checks = False
         for account, lots, show in orders:
             world.place(account, SELL, lots, 100, display_qty=show)
         return world
@@ -420,7 +421,7 @@ def test_a_sweep_gives_the_same_events_through_a_buffer_of_any_size(scene: str) 
     expected, book = world.run(last), world.book()
     assert len(expected) > 30, "it has to be put aside where the buffer is small"
     assert_commands_are_framed(expected)
-    for size in range(MIN_EVENT_ROOM, len(expected) + 10):
+    for size in buffer_sizes(len(expected) + 10):
         world = World()
         *resting, last = SCENES[scene](world)
         world.run(*resting)

@@ -191,6 +191,7 @@ def test_amends_and_cancels_are_let_in_as_the_table_of_phases_says(kind: str, ph
     lasting = fields["time_in_force"] in (GTC, GTD)
     for command, permit in asked.items():
         world = World()
+        world.checks = command == A.ORDER_AMEND
         world.place(1, BUY, 3, None if "ord_type" in fields else 100, client_session=7, **fields)
         order_id = world.seq
         for step in way(phase, Phase.CONTINUOUS):
