@@ -361,7 +361,8 @@ def test_asking_ahead_for_memory_changes_nothing(monkeypatch: pytest.MonkeyPatch
             kind = (A.ORDER_PLACE, A.ORDER_CANCEL, A.ORDER_AMEND, A.CLOCK_TICK, 250)[k % 5]
             target = int(rng.choice([first + k, first + k, first + k, 0, -1, 2**62, -(2**63), 2**63 - 1]))
             if kind == A.ORDER_PLACE:
-                rows.append(world.order(3, SELL, 1, 500 + k % 2))
+                odd = ({}, {}, {"instrument": 2**31 - 1}, {"instrument": 0}, {"price": 2**63 - 1}, {"price": -5})[k % 6]
+                rows.append(world.order(3, SELL, 1, 500 + k % 2, **odd))
             else:
                 flags = HAS_PRICE if kind == A.ORDER_AMEND else 0
                 rows.append(world.row(kind, account=1, target_lo=target, target_hi=k % 3 // 2, price=499, flags=flags))

@@ -31,6 +31,7 @@ from tests.engine.world import (
     AT_CLOSE,
     BUY,
     DAY,
+    FOK,
     GTC,
     GTD,
     IOC,
@@ -84,6 +85,13 @@ def test_gates_of_a_plain_place() -> None:
     world.place(2, SELL, 1, 500)
     world.place(1, SELL, 1, 600, cl_ord_id=b"used")
     assert_precedence(world, A.ORDER_PLACE, WRONG_PLACE, PLACE_MENDS)
+
+
+@pytest.mark.parametrize("fields", [{"time_in_force": IOC}, {"time_in_force": FOK}, {"ord_type": MARKET}], ids=repr)
+def test_a_plain_post_only_order_may_not_want_to_trade_at_once(fields: dict[str, Any]) -> None:
+    world = World()
+    price = None if "ord_type" in fields else 100
+    assert code_of(world.place(1, BUY, 1, price, flags=POST_ONLY, **fields)) == C.INVALID_COMBINATION
 
 
 @pytest.mark.parametrize("aside", (False, True), ids=("plain", "with an expiry"))

@@ -67,6 +67,10 @@ def test_only_what_an_order_has_is_amended(case: str) -> None:
     for name, value in (("price", 99), ("stop", 701), ("expire", 1 << 61)):
         code = code_of(world.amend(1, order_id, **{name: value})[:1])
         assert code == (C.OK if name in has else C.INVALID_COMBINATION), name
+    if "stop" in has:
+        for outside in (0, 1_001, -(2**63)):
+            assert code_of(world.amend(1, order_id, flags=HAS_STOP, stop_price=outside)) == C.PRICE_BAND
+        assert order_of(world, order_id)["stop_price"] == 701
     if "expire" in has:
         assert code_of(world.amend(1, order_id, expire=1)) == C.EXPIRE_TIME
         assert order_of(world, order_id)["expire_time"] == 1 << 61

@@ -1,0 +1,279 @@
+"""Hunts mutants of the reference: each in a child process of its own, against tables, invariants and the compiled core.
+
+The parent imports everything, reads the scenario tables and records generated flow with what the core says to it;
+children share that by fork. A child compiles the changed module, imports the reference anew around it, and says what
+noticed the change first: a scenario table alone, an invariant, a difference from the core, or the clock.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.abc
+import importlib.machinery
+import os
+import resource
+import select
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import CodeType, ModuleType
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.schema import Limits
+from tests.flow import Flow
+from tests.mutation.mutants import Mutant, list_mutants, mutate
+from tests.properties.pair import Block, Core, cut
+from tests.scenarios.runner import differences
+from tests.scenarios.table import Case, Matcher, read_table
+
+__all__ = ["HUNTED", "Material", "Verdict", "hunt", "list_all", "prepare"]
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+TABLES: Final = ROOT / "tests" / "scenarios"
+HUNTED: Final = tuple(sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "engine").glob("reference*.py")))
+SURVIVED: Final = "survived"
+MEMORY: Final = 4 << 30  # bytes of address space that a child may ask for
+Rows = npt.NDArray[np.void]
+
+
+class Recorded(NamedTuple):
+    """A generated run: its blocks, what the core said to each, and the core's world at the end."""
+
+    limits: Limits
+    blocks: list[Block]
+    events: list[bytes]
+    world: dict[str, Any]
+
+
+@dataclass
+class Material:
+    """What mutants are held against."""
+
+    cases: list[Case] = field(default_factory=list)
+    runs: list[Recorded] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)  # tables that the unchanged reference fails: not used
+
+
+class Verdict(NamedTuple):
+    """What became of a mutant: the first thing that noticed it, or SURVIVED."""
+
+    mutant: Mutant
+    by: str
+
+    @property
+    def killed(self) -> bool:
+        return self.by != SURVIVED
+
+
+def list_all(paths: Sequence[str] = HUNTED) -> list[Mutant]:
+    """Every mutant of the reference."""
+    return [mutant for path in paths for mutant in list_mutants(path, (ROOT / path).read_text(encoding="utf-8"))]
+
+
+def prepare(seeds: Sequence[int], commands: int) -> Material:
+    """Read the tables, and record seeds through the compiled core; the unchanged reference must agree with all."""
+    material = Material()
+    reference = importlib.import_module("engine.reference").Reference
+    for path in sorted(TABLES.glob("r*.txt")):
+        for case in read_table(path):
+            if differences(case, reference, whole=True):
+                material.broken.append(f"{path.name}: {case.title}")
+            else:
+                material.cases.append(case)
+    material.runs = [record(seed, commands) for seed in seeds]
+    for seed, run in zip(seeds, material.runs, strict=True):
+        noticed = by_flow(reference, [run])
+        assert noticed is None, f"the unchanged reference is at odds with the core in seed {seed}: {noticed}"
+    return material
+
+
+def record(seed: int, commands: int) -> Recorded:
+    """Run one seed through the compiled core."""
+    flow = Flow(seed)
+    core, cuts = Core(flow.mix.limits), np.random.default_rng(seed)
+    run = Recorded(flow.mix.limits, [], [], {})
+    rows, payload = flow.prologue()
+    done = 0
+    while done < commands:
+        for part in cut(rows, cuts.integers(1, 200, len(rows)).tolist()):
+            run.blocks.append(Block(part, payload))
+            events = core.run(run.blocks[-1])
+            run.events.append(events.tobytes())
+            flow.observe(events)
+        done += len(rows)
+        rows, payload = flow.take(flow.ahead(256))
+    run.world.update(core.dump())
+    return run
+
+
+# --- in the child ---------------------------------------------------------------------------------
+
+
+class Changed(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Gives modules from code that was compiled before."""
+
+    def __init__(self, codes: dict[str, CodeType]) -> None:
+        self.codes = codes
+
+    def find_spec(self, name: str, path: Any, target: Any = None) -> importlib.machinery.ModuleSpec | None:
+        return importlib.machinery.ModuleSpec(name, self) if name in self.codes else None
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> None:
+        return None
+
+    def exec_module(self, module: ModuleType) -> None:
+        exec(self.codes[module.__name__], module.__dict__)
+
+
+def compiled() -> dict[str, CodeType]:
+    """The reference's modules, unchanged."""
+    return {name_of(path): compile((ROOT / path).read_text(encoding="utf-8"), path, "exec") for path in HUNTED}
+
+
+def name_of(path: str) -> str:
+    return path.removesuffix(".py").replace("/", ".")
+
+
+def changed_reference(codes: dict[str, CodeType], path: str, tree: ast.Module) -> Any:
+    """Import the reference around one changed module. Only for a process that ends with it."""
+    for name in codes:
+        sys.modules.pop(name, None)
+    sys.meta_path.insert(0, Changed({**codes, name_of(path): compile(tree, path, "exec")}))
+    return importlib.import_module("engine.reference").Reference
+
+
+def by_tables(reference: Any, cases: Sequence[Case]) -> str | None:
+    """The first table that notices something; the invariants are not asked."""
+
+    class Unchecked(reference):  # type: ignore[misc]
+        def check(self) -> None:
+            """Events, books and auctions only."""
+
+    def make(limits: Limits) -> Matcher:
+        matcher: Matcher = Unchecked(limits)
+        return matcher
+
+    for case in cases:
+        try:
+            if differences(case, make, whole=True):
+                return f"table {case.path.name}"
+        except Exception as trouble:
+            return f"table {case.path.name} ({type(trouble).__name__})"
+    return None
+
+
+def by_flow(reference: Any, runs: Sequence[Recorded]) -> str | None:
+    """The first difference from the core, or invariant of the reference that breaks."""
+    for run in runs:
+        matcher, since = reference(run.limits), 0
+        for block, events in zip(run.blocks, run.events, strict=True):
+            try:
+                if matcher.run_block(block.rows, block.payload).tobytes() != events:
+                    return "differential"
+            except Exception as trouble:
+                return f"differential ({type(trouble).__name__})"
+            since += len(block.rows)
+            if since >= 500:
+                since = 0
+                try:
+                    matcher.check()
+                except Exception:
+                    return "invariants"
+        try:
+            if matcher.dump() != run.world:
+                return "differential (dump)"
+        except Exception as trouble:
+            return f"differential ({type(trouble).__name__})"
+    return None
+
+
+def judge(mutant: Mutant, material: Material, codes: dict[str, CodeType]) -> str:
+    """What notices a mutant; runs in the child."""
+    tree = mutate((ROOT / mutant.path).read_text(encoding="utf-8"), mutant.number)
+    try:
+        reference = changed_reference(codes, mutant.path, tree)
+    except Exception as trouble:
+        return f"table (cannot be imported: {type(trouble).__name__})"
+    return by_tables(reference, material.cases) or by_flow(reference, material.runs) or SURVIVED
+
+
+# --- in the parent --------------------------------------------------------------------------------
+
+
+@dataclass
+class Child:
+    """A process with one mutant, and the pipe on which it says its verdict."""
+
+    mutant: Mutant
+    process: int
+    pipe: int
+    deadline: float
+
+
+def hunt(
+    mutants: Sequence[Mutant],
+    material: Material,
+    *,
+    workers: int = 2,
+    seconds: float = 60,
+    judge: Callable[[Mutant, Material, dict[str, CodeType]], str] = judge,
+) -> Iterator[Verdict]:
+    """Give each mutant a child and yield what became of it, in the order in which they end.
+
+    A child that takes longer than `seconds`, or dies of anything, counts as noticed: such a reference is of no use.
+    """
+    codes = compiled()
+    waiting, running = list(reversed(mutants)), {}  # type: list[Mutant], dict[int, Child]
+    try:
+        while waiting or running:
+            while waiting and len(running) < workers:
+                child = start(waiting.pop(), material, codes, judge, time.monotonic() + seconds)
+                running[child.pipe] = child
+            ready, _, _ = select.select(list(running), [], [], 0.2)
+            late = [pipe for pipe, child in running.items() if child.deadline < time.monotonic() and pipe not in ready]
+            for pipe in [*ready, *late]:
+                yield finish(running.pop(pipe), in_time=pipe in ready)
+    finally:
+        for child in running.values():
+            finish(child, in_time=False)
+
+
+def start(
+    mutant: Mutant,
+    material: Material,
+    codes: dict[str, CodeType],
+    judge: Callable[[Mutant, Material, dict[str, CodeType]], str],
+    deadline: float,
+) -> Child:
+    reader, writer = os.pipe()
+    process = os.fork()
+    if process:
+        os.close(writer)
+        return Child(mutant, process, reader, deadline)
+    said = "crash"
+    try:
+        os.close(reader)
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+        said = judge(mutant, material, codes)
+    except MemoryError:
+        said = "time (memory)"
+    finally:
+        os.write(writer, said.encode())
+        os._exit(0)
+
+
+def finish(child: Child, *, in_time: bool) -> Verdict:
+    """Take a child's verdict and its process from the table."""
+    if not in_time:
+        os.kill(child.process, signal.SIGKILL)
+    said = os.read(child.pipe, 4096).decode() if in_time else "time"
+    os.close(child.pipe)
+    os.waitpid(child.process, 0)
+    return Verdict(child.mutant, said or "crash")
