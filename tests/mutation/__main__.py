@@ -1,4 +1,4 @@
-"""`python -m tests.mutation [--quick] [--seed N] [--most N]`: how many small wrong changes to the reference are noticed.
+"""How many small wrong changes to the reference are noticed: `python -m tests.mutation [--quick] [--seed N] …`.
 
 Prints for each file how many mutants the scenario tables alone notice, how many with invariants and the differential
 run, and every survivor with its place. `equivalent.txt` lists mutants that change nothing anybody could see, each with
@@ -48,12 +48,12 @@ def report(verdicts: Sequence[Verdict], reasons: dict[str, str]) -> list[str]:
         own = [one for one in verdicts if one.mutant.path.startswith(path)]
         if not own:
             continue
-        tables = sum(one.by.startswith(("table", "time", "crash")) for one in own)
+        tables = sum(one.by.startswith("table") or one.by in ("time", "crash") for one in own)
         equivalent = sum(not one.killed and one.mutant.name in reasons for one in own)
         killed, due = sum(one.killed for one in own), len(own) - equivalent
         share = [f"{100 * number / due:5.1f} %" if due else "    -" for number in (tables, killed)]
         lines.append(f"{path or 'all':34s} {len(own):7d}    {share[0]} {share[1]}  {equivalent:10d}  {due - killed:7d}")
-    noticed = Counter(one.by.split(" (")[0].split(" r")[0] for one in verdicts)
+    noticed = Counter("table" if one.by.startswith("table") else one.by.split(" (")[0] for one in verdicts)
     lines.append("noticed first by: " + ", ".join(f"{name} {count}" for name, count in noticed.most_common()))
     for one in sorted(verdicts, key=lambda one: (one.mutant.path, one.mutant.number)):
         if one.killed == (one.mutant.name in reasons):

@@ -17,8 +17,10 @@ import select
 import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any, Final, NamedTuple
@@ -31,7 +33,7 @@ from tests.flow import Flow
 from tests.mutation.mutants import Mutant, list_mutants, mutate
 from tests.properties.pair import Block, Core, cut
 from tests.scenarios.runner import differences
-from tests.scenarios.table import Case, Matcher, read_table
+from tests.scenarios.table import read_table
 
 __all__ = ["HUNTED", "Material", "Verdict", "hunt", "list_all", "prepare"]
 
@@ -39,7 +41,9 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 TABLES: Final = ROOT / "tests" / "scenarios"
 HUNTED: Final = tuple(sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "engine").glob("reference*.py")))
 SURVIVED: Final = "survived"
-MEMORY: Final = 4 << 30  # bytes of address space that a child may ask for
+PASSED: Final = "tables passed: "
+Judge = Callable[[Mutant, "Material", dict[str, CodeType], Callable[[str], None]], str]
+MEMORY: Final = 3 << 30  # bytes of address space that a child may ask for
 Rows = npt.NDArray[np.void]
 
 
@@ -52,11 +56,23 @@ class Recorded(NamedTuple):
     world: dict[str, Any]
 
 
+class Played(NamedTuple):
+    """A case of a scenario table: what its matcher was asked, and what a right one answers.
+
+    Tables say every field of every event, so what a matcher answers otherwise no table agrees with; and playing the
+    answers is many times as fast as reading the table again.
+    """
+
+    table: str
+    limits: Limits
+    steps: list[tuple[str, tuple[Any, ...], Any]]
+
+
 @dataclass
 class Material:
     """What mutants are held against."""
 
-    cases: list[Case] = field(default_factory=list)
+    cases: list[Played] = field(default_factory=list)
     runs: list[Recorded] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)  # tables that the unchanged reference fails: not used
 
@@ -72,9 +88,15 @@ class Verdict(NamedTuple):
         return self.by != SURVIVED
 
 
+@cache
+def source(path: str) -> str:
+    """The text of a module, read once: whoever edits it during a hunt does not change what is hunted."""
+    return (ROOT / path).read_text(encoding="utf-8")
+
+
 def list_all(paths: Sequence[str] = HUNTED) -> list[Mutant]:
     """Every mutant of the reference."""
-    return [mutant for path in paths for mutant in list_mutants(path, (ROOT / path).read_text(encoding="utf-8"))]
+    return [mutant for path in paths for mutant in list_mutants(path, source(path))]
 
 
 def prepare(seeds: Sequence[int], commands: int) -> Material:
@@ -83,15 +105,50 @@ def prepare(seeds: Sequence[int], commands: int) -> Material:
     reference = importlib.import_module("engine.reference").Reference
     for path in sorted(TABLES.glob("r*.txt")):
         for case in read_table(path):
-            if differences(case, reference, whole=True):
+            listener = Listener(reference)
+            if differences(case, listener, whole=True):
                 material.broken.append(f"{path.name}: {case.title}")
             else:
-                material.cases.append(case)
+                material.cases.append(Played(path.name, listener.limits, listener.steps))
     material.runs = [record(seed, commands) for seed in seeds]
     for seed, run in zip(seeds, material.runs, strict=True):
         noticed = by_flow(reference, [run])
         assert noticed is None, f"the unchanged reference is at odds with the core in seed {seed}: {noticed}"
     return material
+
+
+class Listener:
+    """A matcher that writes down what it is asked and answers; also the factory that makes it."""
+
+    def __init__(self, reference: Any) -> None:
+        self.reference = reference
+        self.limits = Limits()
+        self.steps: list[tuple[str, tuple[Any, ...], Any]] = []
+
+    def __call__(self, limits: Limits) -> Listener:
+        self.limits, self.matcher = limits, self.reference(limits)
+        return self
+
+    def run_block(self, commands: Rows, payload: bytes) -> Rows:
+        # The payload grows while the table is read.
+        arguments = (commands.copy(), bytes(payload))
+        events: Rows = self.matcher.run_block(*arguments)
+        self.steps.append(("run_block", arguments, events.tobytes()))
+        return events
+
+    def book(self, instrument: int) -> dict[str, Any]:
+        return self._look("book", instrument)
+
+    def indicative(self, instrument: int) -> Any:
+        return self._look("indicative", instrument)
+
+    def check(self) -> None:
+        """The tables alone do without the invariants."""
+
+    def _look(self, name: str, instrument: int) -> Any:
+        seen = getattr(self.matcher, name)(instrument)
+        self.steps.append((name, (instrument,), seen))
+        return seen
 
 
 def record(seed: int, commands: int) -> Recorded:
@@ -134,7 +191,7 @@ class Changed(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 def compiled() -> dict[str, CodeType]:
     """The reference's modules, unchanged."""
-    return {name_of(path): compile((ROOT / path).read_text(encoding="utf-8"), path, "exec") for path in HUNTED}
+    return {name_of(path): compile(source(path), path, "exec") for path in HUNTED}
 
 
 def name_of(path: str) -> str:
@@ -149,23 +206,17 @@ def changed_reference(codes: dict[str, CodeType], path: str, tree: ast.Module) -
     return importlib.import_module("engine.reference").Reference
 
 
-def by_tables(reference: Any, cases: Sequence[Case]) -> str | None:
+def by_tables(reference: Any, cases: Sequence[Played]) -> str | None:
     """The first table that notices something; the invariants are not asked."""
-
-    class Unchecked(reference):  # type: ignore[misc]
-        def check(self) -> None:
-            """Events, books and auctions only."""
-
-    def make(limits: Limits) -> Matcher:
-        matcher: Matcher = Unchecked(limits)
-        return matcher
-
     for case in cases:
-        try:
-            if differences(case, make, whole=True):
-                return f"table {case.path.name}"
-        except Exception as trouble:
-            return f"table {case.path.name} ({type(trouble).__name__})"
+        matcher = reference(case.limits)
+        for method, arguments, answer in case.steps:
+            try:
+                given = getattr(matcher, method)(*arguments)
+                if (given.tobytes() if method == "run_block" else given) != answer:
+                    return f"table {case.table}"
+            except Exception as trouble:
+                return f"table {case.table} ({type(trouble).__name__})"
     return None
 
 
@@ -194,14 +245,18 @@ def by_flow(reference: Any, runs: Sequence[Recorded]) -> str | None:
     return None
 
 
-def judge(mutant: Mutant, material: Material, codes: dict[str, CodeType]) -> str:
-    """What notices a mutant; runs in the child."""
-    tree = mutate((ROOT / mutant.path).read_text(encoding="utf-8"), mutant.number)
+def judge(mutant: Mutant, material: Material, codes: dict[str, CodeType], note: Callable[[str], None]) -> str:
+    """What notices a mutant; runs in the child. `note` tells the parent how far it got, should it come to no end."""
+    tree = mutate(source(mutant.path), mutant.number)
     try:
         reference = changed_reference(codes, mutant.path, tree)
     except Exception as trouble:
         return f"table (cannot be imported: {type(trouble).__name__})"
-    return by_tables(reference, material.cases) or by_flow(reference, material.runs) or SURVIVED
+    noticed = by_tables(reference, material.cases)
+    if noticed is None:
+        note(PASSED)
+        noticed = by_flow(reference, material.runs)
+    return noticed or SURVIVED
 
 
 # --- in the parent --------------------------------------------------------------------------------
@@ -215,6 +270,7 @@ class Child:
     process: int
     pipe: int
     deadline: float
+    said: bytes = b""
 
 
 def hunt(
@@ -222,34 +278,48 @@ def hunt(
     material: Material,
     *,
     workers: int = 2,
-    seconds: float = 60,
-    judge: Callable[[Mutant, Material, dict[str, CodeType]], str] = judge,
+    seconds: float = 20,
+    judge: Judge = judge,
 ) -> Iterator[Verdict]:
     """Give each mutant a child and yield what became of it, in the order in which they end.
 
-    A child that takes longer than `seconds`, or dies of anything, counts as noticed: such a reference is of no use.
+    A child that takes longer than `seconds` for the tables or for the flow, or dies of anything, counts as noticed:
+    such a reference is of no use.
     """
     codes = compiled()
-    waiting, running = list(reversed(mutants)), {}  # type: list[Mutant], dict[int, Child]
+    waiting = list(reversed(mutants))
+    running: dict[int, Child] = {}
+    telling: Counter[str] = Counter()
     try:
         while waiting or running:
             while waiting and len(running) < workers:
                 child = start(waiting.pop(), material, codes, judge, time.monotonic() + seconds)
                 running[child.pipe] = child
             ready, _, _ = select.select(list(running), [], [], 0.2)
-            late = [pipe for pipe, child in running.items() if child.deadline < time.monotonic() and pipe not in ready]
-            for pipe in [*ready, *late]:
-                yield finish(running.pop(pipe), in_time=pipe in ready)
+            for pipe, child in list(running.items()):
+                ended = False
+                if pipe in ready:
+                    more = os.read(pipe, 4096)
+                    child.said += more
+                    ended = not more
+                    child.deadline = time.monotonic() + seconds  # it got further
+                if ended or child.deadline < time.monotonic():
+                    verdict = finish(running.pop(pipe), late=not ended)
+                    yield verdict
+                    if verdict.by.startswith("table "):
+                        # What noticed many is asked first: most mutants end sooner.
+                        telling[verdict.by.split()[1]] += 1
+                        material.cases.sort(key=lambda case: -telling[case.table])
     finally:
         for child in running.values():
-            finish(child, in_time=False)
+            finish(child, late=True)
 
 
 def start(
     mutant: Mutant,
     material: Material,
     codes: dict[str, CodeType],
-    judge: Callable[[Mutant, Material, dict[str, CodeType]], str],
+    judge: Judge,
     deadline: float,
 ) -> Child:
     reader, writer = os.pipe()
@@ -261,7 +331,7 @@ def start(
     try:
         os.close(reader)
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-        said = judge(mutant, material, codes)
+        said = judge(mutant, material, codes, lambda text: note(writer, text))
     except MemoryError:
         said = "time (memory)"
     finally:
@@ -269,11 +339,17 @@ def start(
         os._exit(0)
 
 
-def finish(child: Child, *, in_time: bool) -> Verdict:
-    """Take a child's verdict and its process from the table."""
-    if not in_time:
+def note(pipe: int, text: str) -> None:
+    os.write(pipe, text.encode())
+
+
+def finish(child: Child, *, late: bool) -> Verdict:
+    """Take a child from the table of processes, ending it if it is late, and read its verdict."""
+    if late:
         os.kill(child.process, signal.SIGKILL)
-    said = os.read(child.pipe, 4096).decode() if in_time else "time"
-    os.close(child.pipe)
     os.waitpid(child.process, 0)
-    return Verdict(child.mutant, said or "crash")
+    os.close(child.pipe)
+    text = child.said.decode()
+    passed = text.startswith(PASSED)
+    verdict = text.removeprefix(PASSED) or ("time" if late else "crash")
+    return Verdict(child.mutant, f"{verdict} behind the tables" if passed and verdict in ("time", "crash") else verdict)

@@ -26,6 +26,7 @@ COMPARISONS: Final[dict[type[ast.cmpop], tuple[type[ast.cmpop], str, str]]] = {
     ast.NotIn: (ast.In, "not in", "in"),
 }
 ONE_WAY: Final = (ast.Sub, ast.FloorDiv, ast.Mod, ast.LShift, ast.RShift)  # whose operands cannot be swapped
+UNREAD: Final = ("annotation", "returns", "decorator_list", "type_params", "args")  # the last of a function
 OPPOSITES: Final = {"min": "max", "max": "min", "any": "all", "all": "any"}
 UNSEEN: Final = ("check", "_check_")  # invariants: what they let pass shows in no event
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,7 @@ def test_core_equals_reference_on_generated_flow(seed: int) -> None:
 ROOMY = Limits(instruments=6, accounts=14, orders=1 << 14, levels=1 << 17, day_ids=1 << 18)
 
 
+@cache
 def run_out_of_far_levels() -> Counter[tuple[str, int]]:
     """Place at ever farther prices and hardly do anything else."""
     far = terms_of("S1", "1", "-1000000", "1000000", centre="17", window=16, protection=1)
@@ -75,9 +77,11 @@ def run_out_of_far_levels() -> Counter[tuple[str, int]]:
         7001, 13_000, instruments=(far,), limits=ROOMY, day=False, p_far_step=0.9, p_anywhere=0.0, p_market=0.0,
         width=4, lean=5, p_beyond=0.0, p_stop=0.0, p_stop_limit=0.03, p_display=0.0, p_stop_step=0.0,
         p_damage=0.001, p_repeat_id=0.0, kind_steps=steps([95, 2, 3, 0, 0, 0, 0, 0]), tif_steps=steps([1, 1, 0, 0]),
+        look_every=6500,
     )  # fmt: skip
 
 
+@cache
 def run_out_of_stop_levels() -> Counter[tuple[str, int]]:
     """Let stops wait at ever farther stop prices, and hardly anything trade."""
     wide = terms_of("S1", "1", "-1000000", "1000000", centre="17", window=16)
@@ -88,6 +92,7 @@ def run_out_of_stop_levels() -> Counter[tuple[str, int]]:
     )  # fmt: skip
 
 
+@cache
 def run_out_of_names() -> Counter[tuple[str, int]]:
     """Define instruments and accounts until no more fit."""
     return run_seed(

@@ -38,7 +38,7 @@ from tests.flow_mix import terms_of
 from tests.properties.pair import Block, Pair, Rows
 
 LIMITS = Limits(instruments=1, accounts=2, orders=32, levels=1 << 13, day_ids=64)
-STEP = 7 if PLAIN else 1  # uncompiled, every seventh combination
+STEP = 3 if PLAIN else 1  # uncompiled, every third combination
 LATE = 1 << 40  # when the gtd order of the venue expires
 TOUCH, FAR_AWAY = 101, 150  # where the best sell rests, and where nothing does
 

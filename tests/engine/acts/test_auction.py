@@ -48,6 +48,15 @@ def test_after_an_uncross_the_call_is_told_anew() -> None:
     assert kinds(world.place(1, BUY, 1, 5)) == [K.ORDER_ACCEPTED], "there was no price before, and there is none"
 
 
+def test_the_same_price_is_told_again_after_an_uncross() -> None:
+    world = call()
+    for _ in range(3):
+        assert kinds(world.place(1, BUY, 3, 101)) == [K.ORDER_ACCEPTED], "no price is as last told"
+        events = world.place(3, SELL, 3, 101)
+        assert kinds(events) == [K.ORDER_ACCEPTED, K.AUCTION_INDICATIVE] and events["qty"][1] == 3
+        world.act(UNCROSS, symbol="W320")
+
+
 @pytest.mark.parametrize("phase", Phase)
 def test_only_a_call_is_uncrossed(phase: Phase) -> None:
     world = call(phase)

@@ -156,6 +156,10 @@ def compare(world: World, rng: random.Random) -> None:
         above = min((candidate for candidate in candidates if candidate >= price), default=NONE_ABOVE)
         assert (candidate_below(d, ROW, price), candidate_above(d, ROW, price)) == (below, above), price
     assert int(ins[ROW + BUYS]) == wanted(orders, low)
+    for side in Side:
+        for price, level in levels(world.state, 1, side):
+            total = sum(qty for own, limit, qty, _ in orders if (own, limit) == (side, price))
+            assert int(world.state.arrays.n8[level * NODE8 + TOTAL]) == total, (side, price)
     for g, edge in ((0, high), (1, low)):
         at_edge = [order for order in orders if order[:2] == (g + 1, edge) and order[3]]
         assert int(ins[ROW + EDGE_PRICED + g]) == len(at_edge)
@@ -210,8 +214,9 @@ def test_sums_and_candidates_equal_those_made_the_long_way(band: str) -> None:
     compare(world, rng)
 
 
-def test_totals_of_an_earlier_call_are_forgotten() -> None:
-    world = World(phase=Phase.PRE_OPEN)
+@pytest.mark.parametrize("terms", [{}, {"window_ticks": 2}], ids=("near", "far"))
+def test_totals_of_an_earlier_call_are_forgotten(terms: dict[str, Any]) -> None:
+    world = World(ROOMY, terms=(terms,), phase=Phase.PRE_OPEN)
     rng = random.Random(1)
     world.place(1, BUY, 5, 100)
     world.place(1, BUY, 7, 101)

@@ -468,18 +468,19 @@ def test_stop_levels_are_counted_by_side(side: int) -> None:
     world.run(*(world.stop_order(1, side, 1, price) for price in prices))
     first = world.seq - MAX_STOP_LEVELS + 1
     check(world.state)
-    assert code_of(world.stop(1, side, 1, 4_000)) == C.STOP_LEVELS_FULL
-    assert code_of(world.stop(1, side, 1, 4_000, 100)) == C.STOP_LEVELS_FULL
-    assert code_of(world.amend(1, first, stop=4_000)) == C.STOP_LEVELS_FULL
-    assert code_of(world.stop(1, side, 1, 500)) == C.OK, "at a price where one waits already"
-    assert code_of(world.stop(1, 3 - side, 1, 4_000)) == C.OK, "the other side has its own"
-    assert code_of(world.amend(1, first, stop=11)) == C.OK
-    assert code_of(world.amend(1, first, stop=4_000)) == C.OK, "one price has been given up"
-    # A stop that is reached already does not wait, so it needs no room.
-    world.place(1, BUY, 1, 2_000)
-    world.place(3, SELL, 1, 2_000)
-    reached = 1_900 if side == BUY else 2_100
+    # A stop that is reached already does not wait, so it needs no room, and nor does what is no stop.
+    last, reached, spare, others = (5, 3, 4_000, 4) if side == BUY else (2_000, 2_100, 1_500, 4_000)
+    world.place(2, BUY, 1, last)
+    world.place(3, SELL, 1, last)
     assert kinds(world.stop(1, side, 1, reached))[:2] == [K.ORDER_ACCEPTED, K.ORDER_TRIGGERED]
+    assert code_of(world.place(1, BUY, 2, 1, display_qty=1)) == C.OK
+    assert code_of(world.stop(1, side, 1, spare)) == C.STOP_LEVELS_FULL
+    assert code_of(world.stop(1, side, 1, spare, 100)) == C.STOP_LEVELS_FULL
+    assert code_of(world.amend(1, first, stop=spare)) == C.STOP_LEVELS_FULL
+    assert code_of(world.stop(1, side, 1, 500)) == C.OK, "at a price where one waits already"
+    assert code_of(world.stop(1, 3 - side, 1, others)) == C.OK, "the other side has its own"
+    assert code_of(world.amend(1, first, stop=11)) == C.OK
+    assert code_of(world.amend(1, first, stop=spare)) == C.OK, "one price has been given up"
 
 
 def test_limits_in_their_order_for_every_kind() -> None:

@@ -313,12 +313,13 @@ def test_auction_indicative_and_uncrossed() -> None:
         auction = {"instrument": 1, "phase": P.PRE_OPEN, "price": 100, "qty": 5 if of == SELL else 7,
                    "leaves_qty": told, "side": of, "reason": AuctionStep.VOLUME}  # fmt: skip
         if of:
-            assert values(events[1]) == {
-                **head(world, EventKind.AUCTION_INDICATIVE, C.ORDER_PLACE, index=1), **auction
-            }
+            assert values(events[1]) == {**head(world, EventKind.AUCTION_INDICATIVE, C.ORDER_PLACE, index=1), **auction}
     events = world.act(C.AUCTION_UNCROSS, symbol="W320")
     assert values(events[0]) == {
-        **head(world, EventKind.AUCTION_UNCROSSED, C.AUCTION_UNCROSS, flags=0), **auction, "qty": 7, "leaves_qty": 7
+        **head(world, EventKind.AUCTION_UNCROSSED, C.AUCTION_UNCROSS, flags=0),
+        **auction,
+        "qty": 7,
+        "leaves_qty": 7,
     }
     (canceled,) = world.mass_cancel(2)[:1]
     assert canceled["phase"] == P.PRE_OPEN

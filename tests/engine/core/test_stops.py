@@ -183,6 +183,22 @@ def test_a_cascade_reaches_further_stops_in_the_range_of_all_its_trades() -> Non
     assert waiting(world) == [(rungs[3], 521)] and not world.state.arrays.h[ELECT]
 
 
+@pytest.mark.parametrize("side", (BUY, SELL))
+def test_the_range_of_a_command_stays_as_wide_as_it_was(side: int) -> None:
+    """The first elected stop trades back inside the range, and those at its edge are reached as before."""
+    world = World(accounts=FIVE)
+    sign, other = (1, SELL) if side == BUY else (-1, BUY)
+    for step in (10, 0):
+        world.place(3, side, 1, 500 + sign * step)
+    rungs = []
+    for step in (5, 8, 10, 11):
+        world.stop(1, side, 1, 500 + sign * step, 500 + sign * 90)
+        rungs.append(world.seq)
+    events = world.place(5, other, 9, 500)
+    assert triggered(events) == rungs[:3]
+    assert [(price - 500) * sign for _, _, price in trades(events)] == [10, 0, 0, 0, 0]
+
+
 def test_the_range_of_a_command_is_not_that_of_the_one_before() -> None:
     world = World()
     trade_at(world, 600)

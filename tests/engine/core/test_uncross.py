@@ -235,6 +235,18 @@ def test_whether_somebody_has_to_leave_is_remembered_from_call_to_call() -> None
     assert kinds(events)[2:] == [K.ORDER_CANCELED] and not ins[row + LEAVERS]
 
 
+def test_what_leaves_leaves_in_order_of_its_id_wherever_its_record_lies() -> None:
+    world = call()
+    for _ in range(6):
+        world.place(1, BUY, 1, 100)
+    for order_id in sorted(ids_of(world)):
+        world.cancel(1, order_id)
+    for _ in range(6):  # the record that was given back last is handed out first
+        world.place(1, BUY, 1, None)
+    events = world.phase("ALL", Phase.OPENING_AUCTION)
+    assert events["order_id"][2:].tolist() == [*range(world.seq - 6, world.seq)]
+
+
 def test_orders_outside_the_book_and_of_other_instruments_stay() -> None:
     world = World(MANY, terms=({}, {"symbol": "W240"}), phase=Phase.PRE_OPEN, accounts=FIVE)
     world.place(1, BUY, 1, None, instrument=2)
