@@ -136,7 +136,7 @@ def terms_of(
 
 def draw_terms(rng: np.random.Generator, symbol: str) -> Terms:
     """Draw an instrument: narrow, ordinary, wide with a small window, negative, around zero, or of a single price."""
-    max_qty = int(rng.choice([30, 1000, 1_000_000, 1_000_000_000]))
+    max_qty = int(rng.choice([1, 30, 1000, 1_000_000, 1_000_000_000], p=[0.04, 0.24, 0.24, 0.24, 0.24]))
     protection = [None, 0, 1, 3, 1_000_000_000][rng.integers(5)]
     common: dict[str, Any] = {"max_qty": max_qty, "group": (None, "G1", "G1", "g/2")[rng.integers(4)]}
     match int(rng.integers(9)):

@@ -66,6 +66,7 @@ ODD_VALUES: Final[tuple[Any, ...]] = (
 # How the text of an act may end instead of with its brace.
 ODD_ENDS: Final = (
     b',"why":"\\ud800"}', b',"why":"\\ud83e\\udd5c"}', b',"why":NaN}', b',"why":Infinity}', b',"why":1e3}',
+    b',"why":"a\\ud800"}', b',"why":"\\udfff"}', b',"by":"\\udc00\\ud800b"}', b',"why":"\\ue000\\ud7ff"}',
     b',"why":null}', b"}}", b"} ", b',"by":1}', b',"by":"\\u00e9"}', b',"by":"\xed\xa0\x80"}',
     b',"symbol":"S1"}', b',"\\u0062y":"x"}', b',"why":' + b"[" * 5000, b',"by":' + b"9" * 5000 + b"}", b',"why":"\t"}',
     b',"why":"\\t"}', b",}", b"}\n", b"}\0",

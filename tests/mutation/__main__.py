@@ -29,7 +29,7 @@ def read_reasons(text: str) -> dict[str, str]:
     for line in text.splitlines():
         if line.strip() and not line.startswith("#"):
             name, _, reason = line.rpartition(" | ")
-            assert name.count(" | ") == 2 and reason.strip(), f"not a mutant with a reason: {line}"
+            assert name.count(" | ") >= 2 and reason.strip(), f"not a mutant with a reason: {line}"
             reasons[name.strip()] = reason.strip()
     return reasons
 
@@ -76,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     everyone = list_all()
     meant = [one for one in everyone if options.only in f"{one.path}:{one.function}"]
     mutants = sample(meant, options.seed, options.most or (QUICK if options.quick else None))
-    seeds = [10_000 * options.seed + number for number in range(12 if options.quick else 40)]
+    seeds = [10_000 * options.seed + number for number in range(12 if options.quick else 80)]
     material = prepare(seeds, 1000 if options.quick else 1500)
     print(
         f"{len(mutants)} of {len(everyone)} mutants, {len(material.cases)} cases, {len(seeds)} seeds,"

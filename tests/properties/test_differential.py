@@ -33,7 +33,7 @@ from engine.schema import (
 )
 from tests.flow import Flow, act_rows, client_id_keys, client_ids, encode
 from tests.flow_mix import steps, terms_of
-from tests.properties import campaign
+from tests.properties import campaign, odd_acts
 from tests.properties.campaign import count_events, run_seed
 from tests.properties.pair import (
     Block,
@@ -206,6 +206,18 @@ def test_a_restatement_may_fill_every_limit() -> None:
         pair.run(Block(*act_rows([(CommandKind.DAY_START, b"{}")], 20_000)))
         pair.compare()
         pair.check()
+
+
+@pytest.mark.jit_off
+def test_every_wrong_form_of_every_act_is_answered_alike() -> None:
+    """R40 to R44, R54: keys, values, spacing and places of payloads, one after another."""
+    codes: Counter[int] = Counter()
+    for script in odd_acts.scripts():
+        pair = Pair(script.limits)
+        for block in script.blocks:
+            codes.update(pair.run(block)["code"].tolist())
+        pair.compare()
+    assert codes[Code.BAD_TERMS] > 1000 and codes[Code.OK] > 500
 
 
 def test_a_venue_of_ordinary_size_shows_no_difference() -> None:

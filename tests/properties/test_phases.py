@@ -366,6 +366,23 @@ def test_every_documented_step_and_no_other_is_possible(phase: Phase, scope: dic
         venue.pair.compare()
 
 
+@pytest.mark.parametrize("lots", [0, 1, 2])
+@pytest.mark.parametrize("way", [Phase.PRE_OPEN, Phase.POST_CLOSE], ids=word)
+def test_a_book_that_was_left_crossed_is_uncrossed_before_it_trades(way: Phase, lots: int) -> None:
+    """R54: into continuous from closed, there is an uncross if even one lot would trade, and none otherwise."""
+    venue = Venue(way)
+    if lots:
+        sell = {"account": 2, "side": Side.SELL, "order_qty": 5, "cl_ord_id": b"sell"}
+        venue.place(price=TOUCH - 1, time_in_force=TimeInForce.GTC, **sell)
+        venue.place(price=TOUCH - 1, time_in_force=TimeInForce.GTC, order_qty=lots)
+    venue.move(Phase.CLOSED)
+    events = venue.act(CommandKind.PHASE_SET, symbol="S1", phase=word(Phase.CONTINUOUS))
+    trade = [EventKind.AUCTION_UNCROSSED, EventKind.TRADE]
+    assert told(events) == [EventKind.PHASE_CHANGED, *(trade if lots else [])]
+    assert not lots or events["qty"].tolist()[1:] == [lots, lots]
+    venue.pair.compare()
+
+
 @pytest.mark.parametrize("phase", Phase, ids=word)
 def test_only_a_call_can_be_uncrossed(phase: Phase) -> None:
     """R54: the act leaves the phase as it is."""

@@ -42,7 +42,16 @@ from engine.core.layout import (
     STOPS,
 )
 from engine.schema import Limits
+from tests.engine.core.alone import alone
 from tests.engine.world import TERMS, behind, views
+
+(
+    far_level, is_far, join, leave, level_at, next_price, stop_price_of, stop_waiting, stops_full, wait_as_stop,
+    window_above, window_below,
+) = alone(
+    far_level, is_far, join, leave, level_at, next_price, stop_price_of, stop_waiting, stops_full, wait_as_stop,
+    window_above, window_below,
+)  # fmt: skip
 
 pytestmark = [pytest.mark.jit_off, pytest.mark.bounds]
 

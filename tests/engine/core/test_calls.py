@@ -33,6 +33,7 @@ from engine.core.layout import (
 )
 from engine.dump import dump, indicative, levels
 from engine.schema import AuctionStep, CommandKind, EventKind, Phase, Side
+from tests.engine.core.alone import alone
 from tests.engine.world import (
     AT_OPEN,
     BUY,
@@ -48,6 +49,12 @@ from tests.engine.world import (
     through_any_buffer,
     views,
 )
+
+(
+    begin_call, candidate_above, candidate_below, demand, edge_of, equilibrium, supply,
+) = alone(
+    begin_call, candidate_above, candidate_below, demand, edge_of, equilibrium, supply,
+)  # fmt: skip
 
 pytestmark = [pytest.mark.jit_off, pytest.mark.bounds]
 

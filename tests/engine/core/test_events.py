@@ -33,7 +33,14 @@ from engine.schema import (
     Smp,
     TimeInForce,
 )
+from tests.engine.core.alone import alone
 from tests.engine.world import AT_CLOSE, BUY, FOK, GTC, GTD, IOC, SELL, World, kinds, values, views
+
+(
+    mark_last, order_attributes, put_body, put_head, put_id, put_trade,
+) = alone(
+    mark_last, order_attributes, put_body, put_head, put_id, put_trade,
+)  # fmt: skip
 
 pytestmark = [pytest.mark.jit_off, pytest.mark.bounds]
 

@@ -5,7 +5,10 @@ import random
 import pytest
 
 from engine.core.sorting import sort_scratch
+from tests.engine.core.alone import alone
 from tests.engine.world import SMALL, World, behind, views
+
+sort_scratch = alone(sort_scratch)
 
 pytestmark = [pytest.mark.jit_off, pytest.mark.bounds]
 

@@ -9,6 +9,7 @@ from engine.core.layout import ELECT, INSTRUMENT_WORDS
 from engine.core.stops import is_reached
 from engine.dump import dump
 from engine.schema import INACTIVE, LAST, PRIORITY_KEPT, CommandKind, EventKind, Phase, Reason
+from tests.engine.core.alone import alone
 from tests.engine.world import (
     ACCOUNTS,
     BUY,
@@ -27,6 +28,8 @@ from tests.engine.world import (
     values,
     views,
 )
+
+is_reached = alone(is_reached)
 
 pytestmark = [pytest.mark.jit_off, pytest.mark.bounds]
 
