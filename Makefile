@@ -25,7 +25,7 @@ DEV_READY := $(VENV)/.ready-dev-$(call digest,requirements-dev.txt)
 unexport PYTHONPATH PYTHONHOME PYTHONOPTIMIZE NUMBA_DISABLE_JIT NUMBA_BOUNDSCHECK CASHEW_BOUNDSCHECK
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-fast check bench nightly lock clean
+.PHONY: help install run test test-fast check bench nightly soak lock clean
 
 help: ## this list
 	@echo "cashew exchange"
@@ -46,6 +46,9 @@ test-fast: $(DEV_READY) ## the quick part of the tests, under two minutes
 
 nightly: $(DEV_READY) ## the full counts that do not fit into `make test`
 	@exec $(PY) -m tests.lanes --nightly $(LANES)
+
+soak: $(DEV_READY) ## 100 million generated commands through both matchers, for days (ARGS="--commands 1000000")
+	@exec $(PY) -m tests.properties.soak $(ARGS)
 
 check: $(DEV_READY) ## lint, format, house rules, types
 	@$(PY) -m ruff check .

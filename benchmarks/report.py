@@ -12,7 +12,7 @@ from benchmarks.measure import RESULTS, ROOT
 REPORT: Final = ROOT / "benchmarks" / "RESULTS.md"
 README: Final = ROOT / "README.md"
 FIGURES: Final = ("<!-- figures: written by python -m benchmarks.run -->\n", "<!-- end of figures -->\n")
-BENCHES: Final = ("kernel", "journal", "wire", "feed", "real_flow")
+BENCHES: Final = ("kernel", "auction", "journal", "wire", "feed", "real_flow")
 
 Result = dict[str, Any]
 
@@ -68,6 +68,11 @@ def targets(results: dict[str, Result]) -> list[list[str]]:
         for name, found in workloads.items():
             call = found["one_call"]["p50_ns"]
             promise(f"one-command call, {name}: under 2 µs at the median", f"{call / 1000:.2f} µs", call < 2_000)
+    if calls := results.get("auction"):
+        largest = calls["rows"][-1]
+        size = f"{largest['orders']:,} orders on {calls['levels']:,} levels"
+        times = largest["times_fill"]
+        promise(f"uncross of {size}: at most 10 times as many plain fills", spread(times), times["median"] <= 10)
     for client, words in (("client", "ordinary client"), ("bare", "bare socket")) if "wire" in results else ():
         off, on = results["wire"]["sync_off"], results["wire"]["sync_on"]
         times = off[f"{client}_ratios"]["times_echo"]
@@ -127,6 +132,26 @@ def kernel(result: Result) -> list[str]:
         figures = [number(call[key] / 1000) for key in ("p50_ns", "p99_ns", "p999_ns", "max_ns")]
         rows.append([name, *figures, number(call["cpu_ns"] / 1000), f"{call['calls']:,}"])
     return lines + table(["workload", "p50 µs", "p99 µs", "p99.9 µs", "max µs", "mean CPU µs", "calls"], rows)
+
+
+def auction(result: Result) -> list[str]:
+    """What calls cost."""
+    lines = [
+        "## Calls and auctions",
+        "",
+        f"Calls on {result['levels']:,} price levels; thread CPU time in ns, events included: an order that enters,",
+        "one update of the indicative, a trade of the uncross, and a plain fill of one resting order by another.",
+        "",
+    ]
+    rows = [
+        [
+            f"{row['orders']:,}", spread(row["enter_ns"]), spread(row["update_ns"]), f"{row['trades']:,}",
+            spread(row["uncross_ns"]), spread(row["fill_ns"]), spread(row["times_fill"]),
+        ]
+        for row in result["rows"]
+    ]  # fmt: skip
+    heads = ["orders", "enter", "update", "trades", "uncross, a trade", "plain fill", "times a fill"]
+    return lines + table(heads, rows)
 
 
 def journal(result: Result) -> list[str]:
@@ -235,8 +260,8 @@ def render(results: dict[str, Result]) -> str:
         )
     if promised := targets(results):
         lines += ["", "## Promises", "", *table(["promise", "measured", ""], promised)]
-    for name, section in (("kernel", kernel), ("journal", journal), ("wire", wire), ("feed", feed),
-                          ("real_flow", real_flow)):  # fmt: skip
+    sections = (kernel, auction, journal, wire, feed, real_flow)
+    for name, section in zip(BENCHES, sections, strict=True):
         if name in results:
             lines += section(results[name])
     return "\n".join(lines).rstrip() + "\n"

@@ -2,7 +2,7 @@
 
 >>> import cashew
 >>> sorted(cashew.__all__)[:3]
-['Book', 'CannotConnect', 'CashewError']
+['Auction', 'Book', 'CannotConnect']
 
 Names are imported when they are first used, so that `import cashew` costs nothing that is not needed.
 """
@@ -26,9 +26,10 @@ if TYPE_CHECKING:
         Unknown,
     )
     from cashew.market import MarketData
-    from cashew.messages import Execution, Gap, Instrument, MassCanceled, Order, PhaseChange, Trade
+    from cashew.messages import Auction, Execution, Gap, Instrument, MassCanceled, Order, PhaseChange, Trade
 
 _HOMES = {
+    "Auction": "cashew.messages",
     "Book": "cashew.book",
     "CannotConnect": "cashew.errors",
     "CashewError": "cashew.errors",
@@ -51,6 +52,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Auction",
     "Book",
     "CannotConnect",
     "CashewError",

@@ -35,8 +35,13 @@ REACH = 0.04  # of the level: a fair price never strays further
 HALF_SPREAD = 1.8  # in steps: wide enough that two traders can meet between the quotes
 RESTS = 20  # how many acts a side of a book rests after a refusal
 HURRY = 5.0  # how much faster a bot acts while quotes are missing
+CALL_REACH = (2.0, 4.0)  # in steps: how far beyond the fair price a taker goes in a call, so that the auction trades
+CALL_ORDERS = 3  # how many orders a taker enters for one call of one instrument
 TRADING = frozenset({"continuous"})
-QUOTING = frozenset({"continuous", "pre_open"})
+OPENING = frozenset({"pre_open", "no_cancel"})
+CALLS = OPENING | {"volatility_auction", "pre_close", "close_no_cancel"}
+QUOTING = TRADING | CALLS
+MENDING = QUOTING - {"no_cancel", "close_no_cancel"}  # where quotes may be moved
 
 
 def level_of_trade(instrument: Instrument) -> int:
@@ -209,12 +214,15 @@ class Maker:
             quote.order_qty, quote.cum_qty = event.order_qty, event.cum_qty
 
     def target(self, symbol: str, side: str, slot: int) -> int:
-        """Where a quote should stand, in ticks: around the fair price, and not reaching the other side of the book."""
+        """Where a quote should stand, in ticks: around the fair price, and not reaching the other side of the book.
+
+        In a call it may reach that: nothing trades before the uncross, and then at one price for all.
+        """
         fair = self.world.fairs[symbol]
         step = max(1, round(abs(fair.level) * 0.001))
         away = step * (slot + HALF_SPREAD)
         middle = fair.value + self._lean[symbol] * step
-        bid, ask = self.world.best(symbol)
+        bid, ask = (None, None) if self.world.phases.get(symbol) in CALLS else self.world.best(symbol)
         if side == "buy":
             wanted = round(middle - away)
             return wanted if ask is None else min(wanted, ask - 1)
@@ -238,9 +246,11 @@ class Maker:
             slot, symbol, side = self.draw.choice([one for one in missing if one[0] == nearest])
             await self._place(client, symbol, side, slot)
             return True
+        mending = set(self.world.in_phase(MENDING))
         moves = [
             (abs(self.target(symbol, side, slot) - quote.price) / (slot + 1), symbol, side, slot)
             for symbol, side in open_sides
+            if symbol in mending
             for slot, quote in self.sides[symbol, side].quotes.items()
         ]
         moves = [move for move in moves if move[0] > 0 and not self._would_cross_itself(*move[1:])]
@@ -291,28 +301,42 @@ class Maker:
 
 
 class Taker:
-    """Crosses the spread now and then, a little more often towards the fair price."""
+    """Crosses the spread now and then, a little more often towards the fair price.
+
+    In an opening call it enters limit orders that reach beyond the fair price, a few for each instrument and for that
+    call only: what they do not trade the uncross cancels.
+    """
 
     def __init__(self, world: World, draw: random.Random) -> None:
         self.world = world
         self.draw = draw
         self.refusals = 0
         self.is_behind = False
+        self._entered: dict[str, int] = {}  # orders for the call under way, by symbol
 
     async def reconcile(self, client: Client) -> None:
-        """Begin with nothing in the book: all orders of a taker are immediate."""
+        """Begin with nothing in the book: no order of a taker is to stay."""
         for order in await client.mass_status():
-            await client.cancel(order_id=order.order_id)
+            try:
+                await client.cancel(order_id=order.order_id)
+            except NotDone:
+                self.refusals += 1  # not in this phase; the uncross or the close takes it
 
     def heed(self, event: Execution) -> None:
         """A taker keeps no book of its own."""
 
     async def act(self, client: Client) -> bool:
-        """Take a few lots of one instrument, at most a tick or two beyond its best price."""
+        """Take a few lots of one instrument, at most a tick or two beyond its best price, or enter one for a call."""
+        calls = self.world.in_phase(OPENING)
+        self._entered = {symbol: self._entered.get(symbol, 0) for symbol in calls}
+        calls = [symbol for symbol in calls if self._entered[symbol] < CALL_ORDERS]
+        self.is_behind = bool(calls)
         symbols = self.world.in_phase(TRADING)
-        if not symbols:
+        if not symbols and not calls:
             return False
-        symbol = self.draw.choice(symbols)
+        symbol = self.draw.choice(symbols + calls)
+        if symbol in self._entered:
+            return await self._enter_call(client, symbol)
         fair = self.world.fairs[symbol]
         bid, ask = self.world.best(symbol)
         if bid is None or ask is None:
@@ -322,4 +346,14 @@ class Taker:
         price = fair.tick.text(ask + reach if buy else bid - reach)
         lots = min(self.draw.choice((1, 1, 1, 2, 2, 3, 5)), fair.instrument.max_order_qty or 5)
         await client.place(symbol, "buy" if buy else "sell", lots, price=price, time_in_force="ioc")
+        return True
+
+    async def _enter_call(self, client: Client, symbol: str) -> bool:
+        fair = self.world.fairs[symbol]
+        buy = self.draw.random() < 0.5
+        reach = max(1, round(abs(fair.level) * 0.001 * self.draw.uniform(*CALL_REACH)))
+        price = fair.tick.text(round(fair.value) + (reach if buy else -reach))
+        lots = min(self.draw.randint(2, 8), fair.instrument.max_order_qty or 8)
+        self._entered[symbol] += 1
+        await client.place(symbol, "buy" if buy else "sell", lots, price=price, time_in_force="at_open")
         return True

@@ -27,13 +27,14 @@ from cashew.errors import CannotConnect, CashewError, LogonRefused, NotDone, Unk
 from cashew.keyfile import read_token
 from cashew.link import Link, encode, socket_url
 from cashew.market import MarketData
-from cashew.messages import Execution, Gap, MassCanceled, Order, PhaseChange, Session, Trade, record
+from cashew.messages import Auction, Execution, Gap, MassCanceled, Order, PhaseChange, Session, Trade, record
 from cashew.streams import Latest, Stream
 
 __all__ = ["Client", "connect"]
 
 READS = frozenset({"order.status", "order.mass_status", "ping"})
 NO_SUCH_ORDER = frozenset({"UNKNOWN_ORDER"})
+AMENDED = ("price", "order_qty", "stop_price", "expire_time")  # what an amend changes and a status shows
 
 
 class Request(msgspec.Struct, eq=False):
@@ -129,6 +130,10 @@ class Client:
         price: str | None = None,
         ord_type: str | None = None,
         time_in_force: str | None = None,
+        stop_price: str | None = None,
+        display_qty: int | None = None,
+        min_qty: int | None = None,
+        expire_time: int | None = None,
         post_only: bool = False,
         smp: str | None = None,
         smp_id: int | None = None,
@@ -136,8 +141,9 @@ class Client:
         account: str | None = None,
         resend: bool = False,
     ) -> Order:
-        """Place a limit order, or, with `ord_type="market"` and no price, a market order.
+        """Place a limit order, or one of another `ord_type` (those without a limit, such as market, have no price).
 
+        `expire_time` is in microseconds UTC.
         Returns the order as accepted; trades follow as executions. `resend`: if the connection is lost and the
         exchange, asked afterwards, knows nothing of the order, send it again under the same cl_ord_id (which cannot
         double it) instead of raising.
@@ -150,6 +156,10 @@ class Client:
             "ord_type": ord_type,
             "price": price,
             "time_in_force": time_in_force,
+            "stop_price": stop_price,
+            "display_qty": display_qty,
+            "min_qty": min_qty,
+            "expire_time": expire_time,
             "post_only": post_only or None,
             "smp": smp,
             "smp_id": smp_id,
@@ -175,27 +185,38 @@ class Client:
         order_id: int | None = None,
         price: str | None = None,
         order_qty: int | None = None,
+        stop_price: str | None = None,
+        expire_time: int | None = None,
         new_cl_ord_id: str | None = None,
         account: str | None = None,
         resend: bool = False,
     ) -> Order:
-        """Change price, client id or total quantity (what is filled included); lowering it alone keeps the place."""
+        """Change prices, end, client id or total quantity (what is filled included).
+
+        Lowering the quantity or changing the end alone keeps the place.
+        """
         p = {
             "cl_ord_id": cl_ord_id,
             "order_id": order_id,
             "price": price,
             "order_qty": order_qty,
+            "stop_price": stop_price,
+            "expire_time": expire_time,
             "new_cl_ord_id": new_cl_ord_id,
         }
         return order_of(await self._ask("order.amend", p, account=account, resend=resend))
 
     async def mass_cancel(
-        self, *, symbol: str | None = None, side: str | None = None, account: str | None = None
+        self,
+        *,
+        symbol: str | None = None,
+        side: str | None = None,
+        session: bool = False,
+        account: str | None = None,
     ) -> MassCanceled:
-        """Cancel all live orders of the account, or those of one symbol or side."""
-        return record(
-            await self._ask("order.mass_cancel", {"symbol": symbol, "side": side}, account=account), MassCanceled
-        )
+        """Cancel all live orders of the account, or those of one symbol or side, or (session) of this connection."""
+        p = {"symbol": symbol, "side": side, "session": session or None}
+        return record(await self._ask("order.mass_cancel", p, account=account), MassCanceled)
 
     async def status(
         self, cl_ord_id: str | None = None, *, order_id: int | None = None, account: str | None = None
@@ -244,6 +265,10 @@ class Client:
     async def watch_status(self, symbol: str) -> Stream[PhaseChange]:
         """Watch the trading phase (see MarketData.watch_status)."""
         return await self.market.watch_status(symbol)
+
+    async def watch_auction(self, symbol: str) -> Stream[Auction]:
+        """Watch calls and their uncrosses (see MarketData.watch_auction)."""
+        return await self.market.watch_auction(symbol)
 
     # --- requests and answers -----------------------------------------------------------------------------------------
 
@@ -386,7 +411,7 @@ class Client:
         if request.op == "order.cancel":
             return state if state.get("status") not in ("new", "partially_filled") else None
         if request.op == "order.amend" and "new_cl_ord_id" not in p:
-            wanted = {name: p[name] for name in ("price", "order_qty") if name in p}
+            wanted = {name: p[name] for name in AMENDED if name in p}
             return state if all(state.get(name) == value for name, value in wanted.items()) else None
         return state
 

@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from cashew.book import Book, Level
-from cashew.messages import Instrument, PhaseChange, Trade
+from cashew.messages import Auction, Instrument, PhaseChange, Trade
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-__all__ = ["Ladder"]
+__all__ = ["Ladder", "auction_text"]
 
 BAR_WIDTH = 12
 
@@ -25,6 +25,7 @@ class Ladder:
         self.book = book
         self.depth = depth
         self.phase: PhaseChange | None = None
+        self.auction: Auction | None = None
         self.trades: deque[Trade] = deque(maxlen=depth)
         self.connected = True
 
@@ -57,15 +58,25 @@ class Ladder:
         for column in ("time UTC", "price", "lots", ""):
             tape.add_column(column, justify="left" if column in ("time UTC", "") else "right")
         for trade in reversed(self.trades):
-            style = "green" if trade.aggressor_side == "buy" else "red"
-            tape.add_row(clock(trade.ts), Text(trade.price, style), str(trade.qty), trade.aggressor_side)
-        return Group(head, self.phase_text(), Columns([ladder, tape], padding=(0, 4)), Text(self.foot(), "dim"))
+            style = {"buy": "green", "sell": "red"}.get(trade.aggressor_side, "yellow")
+            came = "auction" if trade.auction else trade.aggressor_side
+            tape.add_row(clock(trade.ts), Text(trade.price, style), str(trade.qty), came)
+        call = [Text(auction_text(self.auction), "yellow")] if self.in_call and self.auction else []
+        parts = [head, self.phase_text(), *call, Columns([ladder, tape], padding=(0, 4)), Text(self.foot(), "dim")]
+        return Group(*parts)
+
+    @property
+    def in_call(self) -> bool:
+        """Whether orders are being collected for an uncross."""
+        return self.auction is not None and self.auction.state == "indicative"
 
     def spread(self) -> str:
         bid, ask = self.book.best_bid, self.book.best_ask
         if bid is None or ask is None:
             return "no bids and no asks" if bid is ask is None else "no bids" if bid is None else "no asks"
         ticks = (self.book.tick.ticks(ask.price) or 0) - (self.book.tick.ticks(bid.price) or 0)
+        if ticks <= 0:
+            return f"crossed by {self.book.tick.text(-ticks)}"
         return f"spread {self.book.tick.text(ticks)}"
 
     def phase_text(self) -> RenderableType:
@@ -88,6 +99,19 @@ class Ladder:
         left = f"{bid.qty} @ {bid.price}" if bid else "-"
         right = f"{ask.qty} @ {ask.price}" if ask else "-"
         return f"{self.instrument.symbol} book seq {self.book.seq}: bid {left} | ask {right}"
+
+
+def auction_text(auction: Auction) -> str:
+    """What a call would trade, or what its uncross did, in one sentence.
+
+    >>> auction_text(Auction(symbol="X", state="indicative", price="3.005", qty=4, surplus=6, surplus_side="buy"))
+    'would trade 4 @ 3.005, 6 more to buy'
+    """
+    did = "traded" if auction.state == "uncrossed" else "would trade"
+    if auction.price is None:
+        return f"{did} nothing"
+    more = f", {auction.surplus} more to {auction.surplus_side}" if auction.surplus_side else ""
+    return f"{did} {auction.qty} @ {auction.price}{more}"
 
 
 def bar(level: Level, most: int, style: str) -> RenderableType:

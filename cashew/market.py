@@ -1,5 +1,6 @@
-"""The public market as a client sees it: books, trades and phases over one connection, verified and repaired by itself.
+"""The public market as a client sees it, over one connection that is verified and repaired by itself.
 
+Books, trades, phases and auctions.
 Each channel and symbol is watched for gaps (`prev` must be the `seq` seen last) and each book for its checksum; on a
 difference that channel alone is subscribed again. Nobody can read more than the bounded streams hold.
 """
@@ -17,13 +18,14 @@ from websockets.asyncio.client import ClientConnection
 from cashew.book import Book, BookError
 from cashew.errors import CannotConnect, CashewError, NotDone, from_answer
 from cashew.link import Link, encode, http_base, socket_url
-from cashew.messages import Instrument, PhaseChange, Trade, record
+from cashew.messages import Auction, Instrument, PhaseChange, Trade, record
 from cashew.streams import Latest, Stream
 
 __all__ = ["MarketData", "fetch_instruments"]
 
 RECENT_TRADES = 50
-CHANNEL_OF = {"book": "book", "trade": "trades", "status": "status"}
+CHANNEL_OF = {"book": "book", "trade": "trades", "status": "status", "auction": "auction"}
+STATES: dict[str, type[Any]] = {"status": PhaseChange, "auction": Auction}  # channels of which only the newest counts
 
 
 async def fetch_instruments(url: str, timeout: float = 10.0) -> dict[str, Instrument]:
@@ -53,7 +55,7 @@ class Watched:
 
 
 class MarketData:
-    """Books, trades and phases. Connects when the first thing is watched; `resyncs` counts the repairs it made."""
+    """Books, trades, phases, auctions. Connects when the first thing is watched; `resyncs` counts its repairs."""
 
     def __init__(self, url: str, *, reconnect: bool = True, timeout: float = 10.0) -> None:
         self.url = url
@@ -123,6 +125,14 @@ class MarketData:
         await self._known(symbol)
         stream: Stream[PhaseChange] = Stream(limit)
         await self._listen("status", symbol, stream)
+        return stream
+
+    async def watch_auction(self, symbol: str, limit: int = 10_000) -> Stream[Auction]:
+        """Watch what calls would trade and what their uncrosses traded, beginning with how that stands."""
+        await self.open()
+        await self._known(symbol)
+        stream: Stream[Auction] = Stream(limit)
+        await self._listen("auction", symbol, stream)
         return stream
 
     async def _known(self, symbol: str) -> Instrument:
@@ -211,7 +221,7 @@ class MarketData:
             self._take_trades(watched, message)
         else:
             watched.recent.clear()
-            self._publish(watched, record(message, PhaseChange))
+            self._publish(watched, record(message, STATES[channel]))
 
     def _take_book(self, watched: Watched, message: dict[str, Any]) -> None:
         book = self.books[message["symbol"]]

@@ -10,7 +10,9 @@ from typing import Any, TypeVar
 
 import msgspec
 
-__all__ = ["Execution", "Gap", "Instrument", "MassCanceled", "Order", "PhaseChange", "Session", "Trade", "record"]
+__all__ = [
+    "Auction", "Execution", "Gap", "Instrument", "MassCanceled", "Order", "PhaseChange", "Session", "Trade", "record",
+]  # fmt: skip
 
 T = TypeVar("T")
 
@@ -31,6 +33,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
 class Order(msgspec.Struct, frozen=True, kw_only=True):
     """The state of an order as of command `seq`.
 
+    `inactive`: it is not in the book yet, as a stop that waits or an order kept aside for the closing call.
     `dup`: the cl_ord_id had been used before and this is the original's state. `recovered`: the connection was lost
     before the answer, and this state was asked for afterwards.
     """
@@ -43,10 +46,14 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     ord_type: str = ""
     time_in_force: str = ""
     price: str | None = None
+    stop_price: str | None = None
     order_qty: int = 0
+    display_qty: int = 0
     leaves_qty: int = 0
     cum_qty: int = 0
+    expire_time: int = 0
     status: str = ""
+    inactive: bool = False
     reason: str = ""
     seq: int = 0
     ts: int = 0
@@ -55,7 +62,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_live(self) -> bool:
-        """Whether some of it is still in the book."""
+        """Whether some of it can still trade."""
         return self.status in ("new", "partially_filled")
 
 
@@ -68,7 +75,11 @@ class MassCanceled(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Execution(msgspec.Struct, frozen=True, kw_only=True):
-    """What happened to an own order: accepted, amended, canceled, expired, trade or prevented, as `exec` says."""
+    """What happened to an own order, as `exec` says.
+
+    That is one of: accepted, amended, triggered (a stop), activated (it is in the book from now on, or has its price),
+    refreshed (an iceberg shows `shown_qty` anew), trade, prevented, canceled, expired.
+    """
 
     exec_id: str = ""
     seq: int = 0
@@ -79,15 +90,20 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
     side: str = ""
     order_id: int = 0
     cl_ord_id: str = ""
+    ord_type: str = ""
     status: str = ""
+    inactive: bool = False
     price: str | None = None
+    stop_price: str | None = None
     order_qty: int = 0
+    shown_qty: int = 0
     leaves_qty: int = 0
     cum_qty: int = 0
     last_px: str | None = None
     last_qty: int = 0
     trade_id: int = 0
     aggressor: bool = False
+    auction: bool = False
     reason: str = ""
     ts: int = 0
 
@@ -100,13 +116,28 @@ class Gap(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Trade(msgspec.Struct, frozen=True, kw_only=True):
-    """A trade as the public sees it."""
+    """A trade as the public sees it; one of an `auction` has no aggressor."""
 
     trade_id: int
     price: str
     qty: int
     symbol: str = ""
     aggressor_side: str = ""
+    auction: bool = False
+    seq: int = 0
+    ts: int = 0
+
+
+class Auction(msgspec.Struct, frozen=True, kw_only=True):
+    """What a call would trade now (state indicative), or the last uncross did (uncrossed); `price` None: nothing."""
+
+    symbol: str
+    state: str
+    price: str | None = None
+    qty: int = 0
+    surplus: int = 0
+    surplus_side: str | None = None
+    step: str = ""
     seq: int = 0
     ts: int = 0
 
@@ -132,6 +163,7 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
     unit: str = ""
     contract_size: int = 0
     name: str = ""
+    group: str = ""
     reference_price: str | None = None
     phase: str = ""
 

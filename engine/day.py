@@ -51,6 +51,10 @@ PASSING: Final = frozenset({"trading_day", "seq", "time"})
 """The keys of a dump that a new day changes: its name, and how many commands and how late it is by then."""
 
 
+STATE: Final = frozenset({"phase", "override", "last_price", "close_price"})
+"""What a dump says of an instrument besides its terms."""
+
+
 def trading_day_of(now_ns: int) -> str:
     """The calendar date in Asia/Ho_Chi_Minh at an instant (ns UTC).
 
@@ -83,7 +87,10 @@ def genesis(instruments: Iterable[Mapping[str, Any]], accounts: Iterable[Mapping
         "seq": 0,
         "time": 0,
         "next_trade_id": 1,
-        "instruments": [{**terms, "phase": word(Phase.CLOSED)} for terms in instruments],
+        "instruments": [
+            {**terms, "phase": word(Phase.CLOSED), "override": 0, "last_price": None, "close_price": None}
+            for terms in instruments
+        ],
         "accounts": [dict(account) for account in accounts],
         "orders": [],
     }
@@ -135,7 +142,7 @@ def restatement(
     """
     if not is_complete(world):
         raise ValueError("a new day starts when every instrument is closed")
-    listed = [{key: value for key, value in terms.items() if key != "phase"} for terms in world["instruments"]]
+    listed = [{key: value for key, value in terms.items() if key not in STATE} for terms in world["instruments"]]
     known = {terms["symbol"] for terms in listed}
     named = {account["account"] for account in world["accounts"]}
     acts = [_act(CommandKind.DAY_OPEN, {"trading_day": trading_day, "next_trade_id": world["next_trade_id"]})]
@@ -174,29 +181,29 @@ def _act_blocks(acts: Sequence[_Act]) -> Iterator[tuple[npt.NDArray[np.void], by
 
 
 def _order_blocks(world: World) -> Iterator[tuple[npt.NDArray[np.void], bytes]]:
-    """R45: the live orders, in the order of the picture, which is queue order within each level."""
+    """R45: the live orders, in the order of the picture, which is queue order within each level and stop price."""
     instruments = {terms["symbol"]: number for number, terms in enumerate(world["instruments"], 1)}
     accounts = {account["account"]: number for number, account in enumerate(world["accounts"], 1)}
-    sides, instructions = words(Side), words(Smp)
+    sides, instructions, types, times = words(Side), words(Smp), words(OrdType), words(TimeInForce)
+    lasting = {word(TimeInForce.GTC), word(TimeInForce.GTD)}
     orders = world["orders"]
     for start in range(0, len(orders), MAX_BLOCK_ROWS):
         part = orders[start : start + MAX_BLOCK_ROWS]
-        if any(order["time_in_force"] != word(TimeInForce.GTC) for order in part):
-            raise ValueError("only gtc orders live on into a new day")
+        if any(order["time_in_force"] not in lasting for order in part):
+            raise ValueError("only gtc and gtd orders live on into a new day")
         rows = np.zeros(len(part), COMMAND)
-        rows["kind"], rows["ord_type"], rows["time_in_force"] = (
-            CommandKind.ORDER_RESTORE,
-            OrdType.LIMIT,
-            TimeInForce.GTC,
-        )
+        rows["kind"] = CommandKind.ORDER_RESTORE
+        rows["ord_type"] = [types[order["ord_type"]] for order in part]
+        rows["time_in_force"] = [times[order["time_in_force"]] for order in part]
         rows["side"] = [sides[order["side"]] for order in part]
         rows["smp"] = [instructions[order["smp"]] for order in part]
         rows["flags"] = [order["flags"] | HAS_PRICE for order in part]
+        rows["target_hi"] = [order["shown_qty"] for order in part]
         rows["instrument"] = [instruments[order["symbol"]] for order in part]
         rows["account"] = [accounts[order["account"]] for order in part]
         rows["cl_ord_id"] = [order["cl_ord_id"].encode() for order in part]
         rows["target_lo"] = [order["order_id"] for order in part]
         rows["min_qty"] = [order["leaves_qty"] for order in part]
-        for name in ("smp_id", "price", "order_qty", "client_session"):
+        for name in ("smp_id", "price", "order_qty", "client_session", "stop_price", "display_qty", "expire_time"):
             rows[name] = [order[name] for order in part]
         yield rows, b""

@@ -8,79 +8,121 @@ from typing import Any
 from engine.apply import State
 from engine.core.layout import (
     ACCOUNT,
+    ASIDE,
     BEARS,
     BITS0,
+    CLOSE,
+    CLOSE_KNOWN,
+    DISPLAY,
     ENTRY_WORDS,
+    EXPIRE,
     FAR_BASE,
     FAR_COUNT,
     FLAG_POST,
     FLAG_SMP,
     FLAG_TIF,
+    FLAG_TYPE,
     FLAGS,
+    ICEBERG,
     INSTRUMENT_WORDS,
+    LAST,
+    LAST_ID,
     LEAVES,
+    LEVEL,
     LEVELS,
+    MORE_WORDS,
     NEXT,
     NODE4,
     NODE8,
     ORDER_ID,
+    OUTSIDE,
+    OVERRIDE,
     PHASE,
     PRICE,
     QTY,
+    REFERENCE,
     SESSION,
+    SHOWN,
     SMP_KEY,
+    STOPPED,
+    STOPS,
+    UNPRICED,
     WINDOW,
     WINDOW_LO,
 )  # fmt: skip
-from engine.schema import POST_ONLY, Phase, Side, Smp, TimeInForce, word
+from engine.schema import POST_ONLY, AuctionStep, OrdType, Phase, Side, Smp, TimeInForce, word
 
 
 def dump(state: State) -> dict[str, Any]:
     """The world in plain values: terms, phases, accounts, counters, live orders in queue order.
 
     Equal to the reference's `dump` for equal worlds; orders stand by instrument, buy then sell, best price first."""
-    ins = state.arrays.ins
     return {
         "trading_day": state.trading_day,
         "seq": state.seq,
         "time": state.time,
         "next_trade_id": state.next_trade_id,
-        "instruments": [
-            {**terms, "phase": word(Phase(int(ins[(number + 1) * INSTRUMENT_WORDS + PHASE])))}
-            for number, terms in enumerate(state.instrument_terms)
-        ],
+        "instruments": [_instrument(state, number, terms) for number, terms in enumerate(state.instrument_terms, 1)],
         "accounts": [dict(terms) for terms in state.account_terms],
         "orders": [
-            _order(state, record, symbol, side)
+            _order(state, record, symbol)
             for symbol, number in state.symbols.items()
-            for side in Side
-            for _, level in levels(state, number, side)
+            for level in _places(state, number)
             for record in queue(state, level)
         ],
     }
 
 
-def _order(state: State, x: int, symbol: str, side: Side) -> dict[str, Any]:
+def _instrument(state: State, number: int, terms: dict[str, Any]) -> dict[str, Any]:
+    ins, row = state.arrays.ins, number * INSTRUMENT_WORDS
+    return {
+        **terms,
+        "phase": word(Phase(int(ins[row + PHASE]))),
+        "override": int(ins[row + OVERRIDE]),
+        "last_price": int(ins[row + LAST]) if ins[row + LAST_ID] else None,
+        "close_price": int(ins[row + CLOSE]) if ins[row + CLOSE_KNOWN] else None,
+    }
+
+
+def _places(state: State, number: int) -> Iterator[int]:
+    """The levels of an instrument, in the order of a dump: the book, the stops that wait, what is kept aside."""
+    for side in Side:
+        yield from (level for _, level in levels(state, number, side))
+    for side in Side:
+        yield from (level for _, level in stops(state, number, side))
+    yield int(state.arrays.ins[number * INSTRUMENT_WORDS + ASIDE])
+
+
+def _order(state: State, x: int, symbol: str) -> dict[str, Any]:
     n4, n8 = state.arrays.n4, state.arrays.n8
     r4 = x * NODE4
     flags, key = int(n4[r4 + FLAGS]), int(n4[r4 + SMP_KEY])
     qty, leaves = int(n4[r4 + QTY]), int(n4[r4 + LEAVES])
     text = int(n4[r4 + BEARS]) * ENTRY_WORDS
+    more = state.arrays.more[x * MORE_WORDS : (x + 1) * MORE_WORDS]
+    tif = TimeInForce((flags >> FLAG_TIF) & 7)
+    iceberg = bool(flags & ICEBERG)
     return {
         "order_id": int(n8[x * NODE8 + ORDER_ID]),
         "account": state.account_terms[int(n4[r4 + ACCOUNT]) - 1]["account"],
         "symbol": symbol,
-        "side": word(side),
+        "side": word(Side(flags & 3)),
+        "ord_type": word(OrdType((flags >> FLAG_TYPE) & 7)),
         "price": int(n8[x * NODE8 + PRICE]),
         "order_qty": qty,
         "leaves_qty": leaves,
         "cum_qty": qty - leaves,
         "cl_ord_id": state.arrays.ids[text : text + 4].tobytes().rstrip(b"\0").decode(),
-        "time_in_force": word(TimeInForce((flags >> FLAG_TIF) & 7)),
+        "time_in_force": word(tif),
         "smp": word(Smp((flags >> FLAG_SMP) & 7)),
         "smp_id": -key & 0xFFFF if key < 0 else 0,
         "flags": POST_ONLY if (flags >> FLAG_POST) & 1 else 0,
         "client_session": int(n4[r4 + SESSION]),
+        "stop_price": int(n8[int(n4[r4 + LEVEL]) * NODE8 + PRICE]) if flags & STOPPED else 0,
+        "display_qty": int(more[DISPLAY]) if iceberg else 0,
+        "shown_qty": int(more[SHOWN]) if iceberg and not flags & OUTSIDE else 0,
+        "expire_time": int(more[EXPIRE]) if tif == TimeInForce.GTD else 0,
+        "inactive": int(bool(flags & OUTSIDE)),
     }
 
 
@@ -97,10 +139,68 @@ def levels(state: State, instrument: int, side: Side) -> list[tuple[int, int]]:
             offset = at * 64 + (mask & -mask).bit_length() - 1
             mask &= mask - 1
             found.append((low + offset, first + offset))
+    return sorted([*found, *_far(state, row, g)], reverse=side == Side.BUY)
+
+
+def _far(state: State, row: int, g: int) -> list[tuple[int, int]]:
+    arrays = state.arrays
     base = int(arrays.ins[row + FAR_BASE + g])
-    for place in range(base, base + int(arrays.ins[row + FAR_COUNT + g])):
-        found.append((int(arrays.far[2 * place]), int(arrays.far[2 * place + 1])))
-    return sorted(found, reverse=side == Side.BUY)
+    places = range(base, base + int(arrays.ins[row + FAR_COUNT + g]))
+    return [(int(arrays.far[2 * place]), int(arrays.far[2 * place + 1])) for place in places]
+
+
+def stops(state: State, instrument: int, side: Side) -> list[tuple[int, int]]:
+    """(stop price in ticks, level record) of the waiting stops of one side, in the order in which they are elected."""
+    return sorted(_far(state, instrument * INSTRUMENT_WORDS + STOPS, 2 - int(side)), reverse=side == Side.SELL)
+
+
+def indicative(state: State, instrument: int) -> tuple[int, int, int, int]:
+    """The auction price of an instrument's book as it is, in any phase (R52): price, volume, surplus, AuctionStep.
+
+    Surplus is positive on the buy side.  The book is walked, so this costs more than what a call tells by itself.
+    """
+    ins, row = state.arrays.ins, instrument * INSTRUMENT_WORDS
+    reference = int(ins[row + LAST] if ins[row + LAST_ID] else ins[row + REFERENCE])
+    n4 = state.arrays.n4
+    lots: list[list[tuple[int, int]]] = []
+    candidates: set[int] = set()
+    for side in Side:
+        found = []
+        for price, level in levels(state, instrument, side):
+            records = list(queue(state, level))
+            found.append((price, sum(int(n4[x * NODE4 + LEAVES]) for x in records)))
+            if any(not int(n4[x * NODE4 + FLAGS]) & UNPRICED for x in records):
+                candidates.add(price)
+        lots.append(found)
+
+    def at(price: int) -> tuple[int, int]:
+        wanted = sum(qty for limit, qty in lots[0] if limit >= price)
+        offered = sum(qty for limit, qty in lots[1] if limit <= price)
+        return min(wanted, offered), wanted - offered
+
+    if not candidates:
+        if lots[0] and lots[1]:
+            return reference, *at(reference), AuctionStep.UNPRICED
+        return 0, 0, 0, AuctionStep.NO_CROSS
+    volume = max(at(price)[0] for price in candidates)
+    if not volume:
+        return 0, 0, 0, AuctionStep.NO_CROSS
+    best = sorted(price for price in candidates if at(price)[0] == volume)
+    least = min(abs(at(price)[1]) for price in best)
+    left = [price for price in best if abs(at(price)[1]) == least]
+    if len(left) == 1:
+        return left[0], *at(left[0]), AuctionStep.VOLUME if len(best) == 1 else AuctionStep.SURPLUS
+    surpluses = [at(price)[1] for price in left]
+    if min(surpluses) > 0:
+        return left[-1], *at(left[-1]), AuctionStep.PRESSURE
+    if max(surpluses) < 0:
+        return left[0], *at(left[0]), AuctionStep.PRESSURE
+    low, high = left[0], left[-1]
+    if least:
+        low = max(price for price in left if at(price)[1] > 0)
+        high = min(price for price in left if at(price)[1] < 0)
+    price = min(max(reference, low), high)
+    return price, *at(price), AuctionStep.REFERENCE
 
 
 def queue(state: State, level: int) -> Iterator[int]:

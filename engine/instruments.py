@@ -109,6 +109,7 @@ def _payload(contract: Contract, symbol: str, name: str) -> dict[str, Any]:
     return {
         "symbol": symbol,
         "name": name,
+        "group": contract.root,
         "ccy": contract.ccy,
         "unit": contract.unit,
         "contract_size": contract.lot,

@@ -1,4 +1,4 @@
-"""What acts say: the readable reading of their payloads (rules R40 to R44), as plain objects.
+"""What acts say: the readable reading of their payloads (rules R40 to R44, R54, R63), as plain objects.
 
 Owns the terms of an instrument, the identity of an account and the checks that let a payload become one.
 Imports the schema only and knows nothing of orders; `engine/reference.py` carries the acts out.  A payload
@@ -29,12 +29,22 @@ from engine.schema import (
     words,
 )
 
-__all__ = ["AccountTerms", "InstrumentTerms", "PhaseChange", "Refused", "TradingDay", "read_payload"]
+__all__ = [
+    "AccountTerms",
+    "InstrumentTerms",
+    "PhaseChange",
+    "Refused",
+    "TradingDay",
+    "read_payload",
+    "read_uncross",
+]
 
 Payload = dict[str, int | str]
 
 TEXT_MAX: Final = 200
 MAX_TRADE_ID: Final = 1 << 62
+MAX_DRAW: Final = 3_600_000
+_LAST_MATCH_PHASES: Final = (Phase.SETTLEMENT, Phase.POST_CLOSE, Phase.CLOSED)
 _NAME: Final = re.compile(NAME_PATTERN)
 _DATE: Final = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
 _MONTH_DAYS: Final = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
@@ -77,8 +87,11 @@ class InstrumentTerms:
     max_price: int
     max_order_qty: int
     protection_ticks: int
+    reference_price: int
     window_start: int
     window_ticks: int
+    tick: Tick
+    group: str
     said: Payload
 
     @classmethod
@@ -87,7 +100,7 @@ class InstrumentTerms:
         _keys(
             payload,
             must="symbol ccy unit contract_size tick min_price max_price max_order_qty",
-            may="name protection_ticks reference_price window_ticks",
+            may="name group protection_ticks reference_price window_ticks",
         )
         symbol = _name(payload, "symbol")
         _name(payload, "ccy")
@@ -104,23 +117,26 @@ class InstrumentTerms:
         max_price = _price(payload, "max_price", tick)
         if not -MAX_PRICE_TICKS <= min_price <= max_price <= MAX_PRICE_TICKS:
             _refuse()
-        middle = (min_price + max_price) // 2
+        reference_price = (min_price + max_price) // 2
         if "reference_price" in payload:
-            middle = _price(payload, "reference_price", tick)
-            if not min_price <= middle <= max_price:
+            reference_price = _price(payload, "reference_price", tick)
+            if not min_price <= reference_price <= max_price:
                 _refuse()
         # R15: the window lies around the reference price, moved so that it lies inside the band.
         band = max_price - min_price + 1
         width = min(band, _integer(payload, "window_ticks", 1, MAX_WINDOW_TICKS, DEFAULT_WINDOW_TICKS))
-        start = max(min_price, min(middle - width // 2, max_price - width + 1))
+        start = max(min_price, min(reference_price - width // 2, max_price - width + 1))
         return cls(
             symbol=symbol,
             min_price=min_price,
             max_price=max_price,
             max_order_qty=_integer(payload, "max_order_qty", 1, MAX_ORDER_QTY),
             protection_ticks=_integer(payload, "protection_ticks", 0, MAX_ORDER_QTY, DEFAULT_PROTECTION_TICKS),
+            reference_price=reference_price,
             window_start=start,
             window_ticks=width,
+            tick=tick,
+            group=_name(payload, "group") if "group" in payload else "",
             said=payload,
         )
 
@@ -152,22 +168,49 @@ class AccountTerms:
 
 @dataclass(frozen=True)
 class PhaseChange:
-    """R42: a wish for a phase, of one instrument or (symbol ALL) of every one."""
+    """R42: a wish for a phase, of one instrument, of every one (symbol ALL) or of a group; the other one is empty."""
 
     symbol: str
+    group: str
     phase: Phase
+    draw: int = 0
+    override: bool = False
+    at_last_match: bool = False
 
     @classmethod
     def read(cls, payload: Payload) -> PhaseChange:
         """Read a phase.set."""
-        _keys(payload, must="symbol phase", may="why by")
-        _text(payload, "why")
-        _text(payload, "by")
-        symbol = _name(payload, "symbol")
+        _keys(payload, must="phase", may="symbol group why by draw override at_last_match")
+        if ("symbol" in payload) == ("group" in payload):
+            _refuse()
+        symbol = _name(payload, "symbol") if "symbol" in payload else ""
+        group = _name(payload, "group") if "group" in payload else ""
         phase = words(Phase).get(_string(payload, "phase"))
         if not isinstance(phase, Phase):
             _refuse()
-        return cls(symbol, phase)
+        _text(payload, "why")
+        _text(payload, "by")
+        if "override" in payload and symbol in ("", SYMBOL_ALL):
+            _refuse()  # R65: it is a thing between one instrument and the rest of its group
+        at_last_match = bool(_integer(payload, "at_last_match", 0, 1, 0))
+        if at_last_match and phase not in _LAST_MATCH_PHASES:
+            _refuse()  # R63
+        return cls(
+            symbol=symbol,
+            group=group,
+            phase=phase,
+            draw=_integer(payload, "draw", 0, MAX_DRAW, 0),
+            override=bool(_integer(payload, "override", 0, 1, 0)),
+            at_last_match=at_last_match,
+        )
+
+
+def read_uncross(payload: Payload) -> str:
+    """Read an auction.uncross (R54): the symbol."""
+    _keys(payload, must="symbol", may="why by")
+    _text(payload, "why")
+    _text(payload, "by")
+    return _name(payload, "symbol")
 
 
 @dataclass(frozen=True)

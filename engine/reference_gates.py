@@ -1,4 +1,4 @@
-"""The readable matcher's gates: rules R2 to R15, each command's in the order of their codes.
+"""The readable matcher's gates: rules R2 to R19 and R59, each command's in the order of their codes.
 
 A gate looks and does not touch: whatever is refused here has changed nothing.  The one thing that is kept is the order
 that a cancel or amend was found to be about.
@@ -9,18 +9,23 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from engine.reference_book import Command, Instrument
+from engine.phases import Mode, Permit
+from engine.reference_book import LASTING, STOP_TYPES, UNPRICED_TYPES, Command, Instrument, Order, Where
 from engine.reference_world import World
 from engine.schema import (
     CL_ORD_ID_PATTERN,
+    HAS_EXPIRE,
     HAS_PRICE,
     HAS_QTY,
+    HAS_STOP,
     MAX_ORDER_QTY,
     MAX_SMP_ID,
+    OF_SESSION,
     OFF_TICK,
     POST_ONLY,
     Code,
     OrdType,
+    Phase,
     Side,
     Smp,
     TimeInForce,
@@ -30,10 +35,27 @@ __all__ = ["Gates"]
 
 _CL_ORD_ID: Final = re.compile(CL_ORD_ID_PATTERN.encode())
 _AT_ONCE: Final = (TimeInForce.IOC, TimeInForce.FOK)
+_OF_ONE_CALL: Final = (TimeInForce.AT_OPEN, TimeInForce.AT_CLOSE)
+_PRICED: Final = (OrdType.LIMIT, OrdType.STOP_LIMIT)
+_PERMIT_OF_TYPE: Final = {
+    OrdType.LIMIT: Permit.ENTER,
+    OrdType.MARKET: Permit.UNPRICED,
+    OrdType.MARKET_TO_LIMIT: Permit.UNPRICED,
+    OrdType.STOP: Permit.STOPS,
+    OrdType.STOP_LIMIT: Permit.STOPS,
+}
+_PERMIT_OF_TIME_IN_FORCE: Final = {
+    TimeInForce.IOC: Permit.AT_ONCE,
+    TimeInForce.FOK: Permit.AT_ONCE,
+    TimeInForce.AT_OPEN: Permit.AT_OPEN,
+    TimeInForce.AT_CLOSE: Permit.AT_CLOSE,
+}
 
 
 class Gates(World):
     """A world that can say why a command must be refused."""
+
+    # --- place -------------------------------------------------------------------------------------------------
 
     def _place_refused(self, command: Command) -> Code:
         """The first gate that refuses a place, or OK."""
@@ -44,30 +66,123 @@ class Gates(World):
         instrument = self._instrument(command.instrument)
         if instrument is None:
             return Code.UNKNOWN_INSTRUMENT  # R4
-        limit = command.ord_type == OrdType.LIMIT
-        at_once = command.time_in_force in _AT_ONCE
-        if command.flags & POST_ONLY and (at_once or not limit):
+        if self._place_combines_badly(command):
             return Code.INVALID_COMBINATION  # R5
+        if not 0 <= command.display_qty <= command.order_qty:
+            return Code.DISPLAY_QTY  # R17
+        if not 0 <= command.min_qty <= command.order_qty:
+            return Code.MIN_QTY  # R19
+        if bool(command.flags & HAS_STOP) != (command.ord_type in STOP_TYPES):
+            return Code.STOP_PRICE  # R18
+        if not self._place_expires_rightly(command):
+            return Code.EXPIRE_TIME  # R16
         if self._owner_of_id(command.account, command.cl_ord_id) is not None:
             return Code.DUPLICATE  # R6
-        if not instrument.may_enter or (not instrument.matches and (at_once or not limit)):
+        if not instrument.permits(self._place_needs(command), command.time_in_force):
             return Code.PHASE  # R9
         if command.order_qty > instrument.terms.max_order_qty:
             return Code.MAX_ORDER_QTY  # R10
-        if limit:
-            price_code = self._price_refused(
-                command, instrument, Side(command.side), command.price, bool(command.flags & POST_ONLY)
-            )
-            if price_code:
-                return price_code
+        code = self._prices_refused(command, instrument)
+        if code:
+            return code  # R11, R12
+        if instrument.phase == Phase.TRADE_AT_CLOSE and command.price != instrument.close_price:
+            return Code.CLOSE_PRICE  # R59
+        if command.flags & POST_ONLY and self._would_take(instrument, Side(command.side), command.price):
+            return Code.POST_ONLY  # R13
         if len(self.day_ids) >= self.limits.day_ids:
             return Code.DAY_ID_LIMIT  # R15
         if len(self.live) >= self.limits.orders:
             return Code.ORDERS_FULL  # R15
-        rests = limit and not at_once
-        if rests and instrument.sides[Side(command.side)].has_no_room_at(command.price):
-            return Code.FAR_LEVELS_FULL  # R15
+        return self._place_has_no_level(command, instrument)  # R15
+
+    @staticmethod
+    def _place_is_well_formed(command: Command) -> bool:
+        """R2 for a place."""
+        return (
+            Gates._order_is_well_formed(command)
+            and bool(command.flags & HAS_PRICE) == (command.ord_type in _PRICED)
+            and not command.flags & (HAS_QTY | HAS_EXPIRE | OF_SESSION)
+            and not (command.target_lo or command.target_hi)
+        )
+
+    @staticmethod
+    def _order_is_well_formed(command: Command) -> bool:
+        """R2, in as far as a place and a restore have the same form (R45)."""
+        return (
+            command.side in (Side.BUY, Side.SELL)
+            and OrdType.LIMIT <= command.ord_type <= OrdType.MARKET_TO_LIMIT
+            and TimeInForce.DAY <= command.time_in_force <= TimeInForce.AT_CLOSE
+            and 0 <= command.smp <= Smp.DECREMENT
+            and 1 <= command.order_qty <= MAX_ORDER_QTY
+            and _CL_ORD_ID.fullmatch(command.cl_ord_id) is not None
+            and 0 <= command.smp_id <= MAX_SMP_ID
+            and not command.reserved
+        )
+
+    @staticmethod
+    def _place_combines_badly(command: Command) -> bool:
+        """R5 for a place."""
+        limit = command.ord_type == OrdType.LIMIT
+        stop = command.ord_type in STOP_TYPES
+        at_once = command.time_in_force in _AT_ONCE
+        of_one_call = command.time_in_force in _OF_ONE_CALL
+        post_only = bool(command.flags & POST_ONLY)
+        return (
+            (post_only and (not limit or at_once or of_one_call))
+            or (stop and (at_once or of_one_call))
+            or (of_one_call and command.ord_type not in (OrdType.LIMIT, OrdType.MARKET))
+            or (command.ord_type == OrdType.MARKET_TO_LIMIT and at_once)
+            or (command.display_qty != 0 and (not limit or at_once))
+            or (command.min_qty != 0 and (post_only or stop or of_one_call or command.time_in_force == TimeInForce.FOK))
+        )
+
+    def _place_expires_rightly(self, command: Command) -> bool:
+        """R16 for a place."""
+        if command.time_in_force == TimeInForce.GTD:
+            return command.expire_time > self.time
+        return command.expire_time == 0
+
+    @staticmethod
+    def _place_needs(command: Command) -> Permit:
+        """R9: the permits that a place needs."""
+        needed = _PERMIT_OF_TYPE[OrdType(command.ord_type)]
+        needed |= _PERMIT_OF_TIME_IN_FORCE.get(TimeInForce(command.time_in_force), Permit(0))
+        return needed | Permit.AT_ONCE if command.min_qty else needed
+
+    @staticmethod
+    def _place_has_no_level(command: Command, instrument: Instrument) -> Code:
+        """R15: whether the price at which it might have to rest or wait has no room."""
+        side = Side(command.side)
+        if command.ord_type in STOP_TYPES:
+            waits = not instrument.elects_at_once(side, command.stop_price)
+            no_room = waits and instrument.stops[side].has_no_room_at(command.stop_price)
+            return Code.STOP_LEVELS_FULL if no_room else Code.OK
+        unpriced = command.ord_type in UNPRICED_TYPES
+        may_rest = (
+            command.time_in_force not in _AT_ONCE
+            and not instrument.keeps_aside(command.time_in_force)
+            and (not unpriced or instrument.mode == Mode.CALL)
+        )
+        price = instrument.edge(side) if unpriced else command.price
+        no_room = may_rest and instrument.sides[side].has_no_room_at(price)
+        return Code.FAR_LEVELS_FULL if no_room else Code.OK
+
+    @staticmethod
+    def _prices_refused(command: Command, instrument: Instrument) -> Code:
+        """R11, R12, for the prices that a place or amend names."""
+        if command.flags & OFF_TICK and command.flags & (HAS_PRICE | HAS_STOP):
+            return Code.TICK_SIZE  # R11
+        for flag, price in ((HAS_PRICE, command.price), (HAS_STOP, command.stop_price)):
+            if command.flags & flag and not instrument.terms.min_price <= price <= instrument.terms.max_price:
+                return Code.PRICE_BAND  # R12
         return Code.OK
+
+    @staticmethod
+    def _would_take(instrument: Instrument, side: Side, price: int) -> bool:
+        """R13: whether an order at this price would trade at once."""
+        return instrument.matches and instrument.against(side).reached_by(price)
+
+    # --- commands about many orders ----------------------------------------------------------------------------
 
     def _mass_cancel_refused(self, command: Command) -> Code:
         """The first gate that refuses a mass cancel, or OK."""
@@ -90,42 +205,13 @@ class Gates(World):
         """R2: a client id that is present has the right form."""
         return not command.cl_ord_id or _CL_ORD_ID.fullmatch(command.cl_ord_id) is not None
 
-    @staticmethod
-    def _place_is_well_formed(command: Command) -> bool:
-        """R2 for a place; a restore has the same form but for the fields that it uses in its own way (R45)."""
-        return (
-            command.side in (Side.BUY, Side.SELL)
-            and command.ord_type in (OrdType.LIMIT, OrdType.MARKET)
-            and TimeInForce.DAY <= command.time_in_force <= TimeInForce.FOK
-            and 0 <= command.smp <= Smp.DECREMENT
-            and 1 <= command.order_qty <= MAX_ORDER_QTY
-            and _CL_ORD_ID.fullmatch(command.cl_ord_id) is not None
-            and 0 <= command.smp_id <= MAX_SMP_ID
-            and bool(command.flags & HAS_PRICE) == (command.ord_type == OrdType.LIMIT)
-            and not command.flags & HAS_QTY
-            and not (command.stop_price or command.display_qty or command.min_qty or command.expire_time)
-            and not (command.reserved or command.target_lo or command.target_hi)
-        )
-
-    def _price_refused(self, command: Command, instrument: Instrument, side: Side, price: int, post_only: bool) -> Code:
-        """R11 to R14, for the price of a limit order placed or amended."""
-        if command.flags & HAS_PRICE:
-            if command.flags & OFF_TICK:
-                return Code.TICK_SIZE  # R11
-            if not instrument.terms.min_price <= price <= instrument.terms.max_price:
-                return Code.PRICE_BAND  # R12
-        if instrument.against(side).reached_by(price):
-            if not instrument.matches:
-                return Code.WOULD_CROSS  # R14
-            if post_only:
-                return Code.POST_ONLY  # R13
-        return Code.OK
+    # --- amend and cancel --------------------------------------------------------------------------------------
 
     def _amend_refused(self, command: Command) -> Code:
         """The first gate that refuses an amend, or OK; finds the order."""
         if not (
             self._names_order(command)
-            and (command.flags & (HAS_PRICE | HAS_QTY) or command.new_cl_ord_id)
+            and (command.flags & (HAS_PRICE | HAS_QTY | HAS_STOP | HAS_EXPIRE) or command.new_cl_ord_id)
             and (not command.flags & HAS_QTY or 1 <= command.order_qty <= MAX_ORDER_QTY)
         ):
             return Code.MALFORMED  # R2
@@ -139,19 +225,37 @@ class Gates(World):
             return code  # R7, R8
         order = self._found()
         instrument = order.instrument
-        if not instrument.may_enter:
+        if not instrument.permits(Permit.AMEND, order.time_in_force):
             return Code.PHASE  # R9
+        if self._amend_combines_badly(command, order):
+            return Code.INVALID_COMBINATION  # R5
+        if command.flags & HAS_EXPIRE and command.expire_time <= self.time:
+            return Code.EXPIRE_TIME  # R16
         if command.flags & HAS_QTY and command.order_qty > instrument.terms.max_order_qty:
             return Code.MAX_ORDER_QTY  # R10
-        price = command.price if command.flags & HAS_PRICE else order.price
-        code = self._price_refused(command, instrument, order.side, price, order.post_only)
+        code = self._prices_refused(command, instrument)
         if code:
-            return code  # R11 to R14
+            return code  # R11, R12
+        in_book = order.where == Where.BOOK
+        price = command.price if command.flags & HAS_PRICE else order.price
+        if in_book and order.post_only and self._would_take(instrument, order.side, price):
+            return Code.POST_ONLY  # R13
         if new_id and len(self.day_ids) >= self.limits.day_ids:
             return Code.DAY_ID_LIMIT  # R15
-        if command.flags & HAS_PRICE and instrument.sides[order.side].has_no_room_at(price):
+        if in_book and command.flags & HAS_PRICE and instrument.sides[order.side].has_no_room_at(price):
             return Code.FAR_LEVELS_FULL  # R15
+        if command.flags & HAS_STOP and instrument.stops[order.side].has_no_room_at(command.stop_price):
+            return Code.STOP_LEVELS_FULL  # R15
         return Code.OK
+
+    @staticmethod
+    def _amend_combines_badly(command: Command, order: Order) -> bool:
+        """R5 for an amend."""
+        return bool(
+            (command.flags & HAS_PRICE and order.ord_type not in _PRICED)
+            or (command.flags & HAS_STOP and order.where != Where.STOPS)
+            or (command.flags & HAS_EXPIRE and order.time_in_force != TimeInForce.GTD)
+        )
 
     def _cancel_refused(self, command: Command) -> Code:
         """The first gate that refuses a cancel, or OK; finds the order."""
@@ -162,7 +266,8 @@ class Gates(World):
         code = self._find(command)
         if code:
             return code  # R7, R8
-        return Code.OK if self._found().instrument.may_cancel else Code.PHASE  # R9
+        order = self._found()
+        return Code.OK if order.instrument.may_cancel(order) else Code.PHASE  # R9
 
     def _names_order(self, command: Command) -> bool:
         """R2: an order is named, by target or by cl_ord_id itself."""
@@ -188,17 +293,11 @@ class Gates(World):
         self._subject = order
         return Code.OK
 
+    # --- restore -----------------------------------------------------------------------------------------------
+
     def _restore_refused(self, command: Command) -> Code:
         """The first gate that refuses a restore, or OK (R45)."""
-        as_place = command._replace(flags=HAS_PRICE | command.flags & POST_ONLY, min_qty=0, target_lo=0)
-        if not (
-            self._place_is_well_formed(as_place)
-            and command.ord_type == OrdType.LIMIT
-            and command.time_in_force == TimeInForce.GTC
-            and 1 <= command.target_lo < command.seq
-            and command.target_lo not in self.live
-            and 1 <= command.min_qty <= command.order_qty
-        ):
+        if not self._restore_is_well_formed(command):
             return Code.MALFORMED  # R2
         if self._account(command.account) is None:
             return Code.UNKNOWN_ACCOUNT  # R3
@@ -207,15 +306,33 @@ class Gates(World):
             return Code.UNKNOWN_INSTRUMENT  # R4
         if self._owner_of_id(command.account, command.cl_ord_id) is not None:
             return Code.DUPLICATE  # R6
-        if not instrument.terms.min_price <= command.price <= instrument.terms.max_price:
-            return Code.PRICE_BAND  # R12
-        side = Side(command.side)
-        if instrument.against(side).reached_by(command.price):
-            return Code.WOULD_CROSS  # R14
+        has_price = HAS_PRICE if command.ord_type in _PRICED else 0
+        has_stop = HAS_STOP if command.ord_type in STOP_TYPES else 0
+        code = self._prices_refused(command._replace(flags=has_price | has_stop), instrument)
+        if code:
+            return code  # R12
         if len(self.day_ids) >= self.limits.day_ids:
             return Code.DAY_ID_LIMIT  # R15
         if len(self.live) >= self.limits.orders:
             return Code.ORDERS_FULL  # R15
-        if instrument.sides[side].has_no_room_at(command.price):
-            return Code.FAR_LEVELS_FULL  # R15
-        return Code.OK
+        return self._place_has_no_level(command, instrument)  # R15
+
+    def _restore_is_well_formed(self, command: Command) -> bool:
+        """R2 for a restore (R45)."""
+        shows_rightly = (
+            1 <= command.target_hi <= min(command.display_qty, command.min_qty)
+            if command.display_qty
+            else command.target_hi == 0
+        )
+        return (
+            self._order_is_well_formed(command)
+            and command.ord_type in (OrdType.LIMIT, *STOP_TYPES)
+            and command.time_in_force in LASTING
+            and 1 <= command.target_lo < command.seq
+            and command.target_lo not in self.live
+            and 1 <= command.min_qty <= command.order_qty
+            and 0 <= command.display_qty <= MAX_ORDER_QTY
+            and shows_rightly
+            and not (command.display_qty and command.ord_type in STOP_TYPES)
+            and (command.expire_time > 0 if command.time_in_force == TimeInForce.GTD else command.expire_time == 0)
+        )

@@ -12,19 +12,23 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from engine.reference_book import Account, Command, Instrument, Order
+from engine.phases import Mode
+from engine.reference_book import LASTING, Account, Command, Cross, Instrument, Order, Where
+from engine.reference_ladder import find_cross
 from engine.schema import (
     CODE_RULE,
     DUP,
     EVENT,
+    INACTIVE,
     LAST,
+    MAX_STOP_LEVELS,
     POST_ONLY,
     TRADE,
     Code,
     CommandKind,
     EventKind,
     Limits,
-    OrdType,
+    Phase,
     Side,
     TimeInForce,
     cl_ord_id_key,
@@ -34,6 +38,8 @@ from engine.schema import (
 __all__ = ["World"]
 
 _DEFAULT_LIMITS: Final = Limits()
+_IN_CLOSING_CALL: Final = (Phase.PRE_CLOSE, Phase.CLOSE_NO_CANCEL)
+_OF_ONE_CALL: Final = (TimeInForce.AT_OPEN, TimeInForce.AT_CLOSE)
 _BLANK: Final[tuple[Any, ...]] = tuple(np.zeros((), EVENT).item())
 
 
@@ -61,6 +67,8 @@ class World:
         self._restored = 0
         self._command: Command
         self._subject: Order | None = None  # the order that the present cancel or amend is about
+        self._touched: set[int] = set()  # R53: the instruments whose orders the present command changed
+        self._traded: tuple[int, int] | None = None  # R61: the lowest and highest price traded in the present command
         self._rows: list[tuple[Any, ...]] = []
         self._trades: list[tuple[int, tuple[Any, ...]]] = []
         self._lasts: list[int] = []
@@ -71,6 +79,8 @@ class World:
         self._commands += 1
         self._command = command
         self._subject = None
+        self._touched.clear()
+        self._traded = None
         self._first_row = len(self._rows)
         self.seq = command.seq
         self.time = max(self.time, command.time)
@@ -143,6 +153,7 @@ class World:
 
     def _order_event(self, kind: EventKind, order: Order, **fields: Any) -> None:
         """An event about one order, its own fields as they are now."""
+        self._touched.add(order.instrument.number)
         self._event(
             kind,
             instrument=order.instrument.number,
@@ -166,21 +177,40 @@ class World:
         resting: Order,
         qty: int,
         *,
+        price: int,
+        flags: int = 0,
         trade_id: int = 0,
         smp: int = 0,
         leavers: tuple[Order, ...] = (),
     ) -> None:
         """A row that names both sides; `leavers` are about to be canceled, so nothing of them is open any more."""
+        self._touched.add(order.instrument.number)
         leaves_qty = 0 if order in leavers else order.leaves_qty
         resting_leaves_qty = 0 if resting in leavers else resting.leaves_qty
         row = (
             *self._head(kind, order.instrument.number, order.account, order.instrument.phase, Code.OK),
-            *(0, order.side, order.ord_type, order.time_in_force, 0, self._command.kind, order.order_id),
-            *(resting.price, qty, leaves_qty, order.cum_qty, trade_id, resting.order_id, resting.account, smp),
+            *(flags, order.side, order.ord_type, order.time_in_force, 0, self._command.kind, order.order_id),
+            *(price, qty, leaves_qty, order.cum_qty, trade_id, resting.order_id, resting.account, smp),
             *(resting_leaves_qty, 0, 0),
         )
         self._trades.append((len(self._rows), row))
         self._rows.append(_BLANK)
+
+    def _auction_event(self, kind: EventKind, instrument: Instrument, cross: Cross) -> None:
+        """R53, R54: what the auction would trade, or is about to."""
+        side = 0
+        if cross.surplus:
+            side = Side.BUY if cross.surplus > 0 else Side.SELL
+        self._event(
+            kind,
+            instrument=instrument.number,
+            phase=instrument.phase,
+            side=side,
+            reason=cross.step,
+            price=cross.price,
+            qty=cross.volume,
+            leaves_qty=abs(cross.surplus),
+        )
 
     def _reject(self, command: Command, code: Code) -> None:
         """A refusal; it repeats what the request said."""
@@ -216,7 +246,7 @@ class World:
             account=order.account,
             phase=order.instrument.phase,
             code=Code.DUPLICATE,
-            flags=DUP,
+            flags=DUP | (INACTIVE if order.is_inactive else 0),
             side=0 if ended else order.side,
             ord_type=0 if ended else order.ord_type,
             time_in_force=0 if ended else order.time_in_force,
@@ -248,15 +278,17 @@ class World:
             "time": self.time,
             "next_trade_id": self.next_trade_id,
             "instruments": [
-                {**instrument.terms.said, "phase": word(instrument.phase)} for instrument in self.instruments
+                {
+                    **instrument.said,
+                    "phase": word(instrument.phase),
+                    "override": int(instrument.is_overridden),
+                    "last_price": instrument.last_price,
+                    "close_price": instrument.close_price,
+                }
+                for instrument in self.instruments
             ],
             "accounts": [asdict(account.terms) for account in self.accounts],
-            "orders": [
-                self._picture(order)
-                for instrument in self.instruments
-                for side in Side
-                for order in instrument.sides[side].best_first()
-            ],
+            "orders": [self._picture(order) for instrument in self.instruments for order in _orders_of(instrument)],
         }
 
     def _picture(self, order: Order) -> dict[str, Any]:
@@ -265,16 +297,22 @@ class World:
             "account": self.accounts[order.account - 1].terms.account,
             "symbol": order.instrument.terms.symbol,
             "side": word(order.side),
+            "ord_type": word(order.ord_type),
             "price": order.price,
+            "stop_price": order.stop_price,
             "order_qty": order.order_qty,
             "leaves_qty": order.leaves_qty,
             "cum_qty": order.cum_qty,
+            "display_qty": order.display_qty,
+            "shown_qty": order.shown_qty,
             "cl_ord_id": order.cl_ord_id.decode(),
             "time_in_force": word(order.time_in_force),
+            "expire_time": order.expire_time,
             "smp": word(order.smp),
             "smp_id": order.smp_id,
             "flags": POST_ONLY if order.post_only else 0,
             "client_session": order.client_session,
+            "inactive": int(order.is_inactive),
         }
 
     def book(self, instrument: int) -> dict[str, Any]:
@@ -282,32 +320,95 @@ class World:
         sides = self.instruments[instrument - 1].sides
         return {"bids": sides[Side.BUY].picture(), "asks": sides[Side.SELL].picture()}
 
+    def indicative(self, instrument: int) -> Cross:
+        """R52 now, in any phase: (price, volume, surplus with + for buys, AuctionStep)."""
+        return find_cross(self.instruments[instrument - 1])
+
     def check(self) -> None:
         """Assert the invariants of the state."""
-        resting: dict[int, Order] = {}
+        placed: list[Order] = []
         for instrument in self.instruments:
-            for side in instrument.sides.values():
-                orders = list(side.best_first())
-                assert all(order.instrument is instrument and order.side == side.side for order in orders)
-                resting |= {order.order_id: order for order in orders}
-                assert side.far_levels == sum(instrument.terms.is_far(price) for price in side.levels)
-                for price, level in side.levels.items():
-                    assert level, "a level has orders"
-                    assert all(order.price == price for order in level.values()), "an order lies at its price"
-                    assert all(order_id == order.order_id for order_id, order in level.items()), (
-                        "ids lead to their orders"
-                    )
-            bid, ask = instrument.sides[Side.BUY].best(), instrument.sides[Side.SELL].best()
-            assert bid is None or ask is None or bid < ask, "no book is crossed"
-        assert resting == self.live, "what is live rests, and what rests is live"
+            _check_book(instrument)
+            _check_waiting(instrument)
+            _check_phase(instrument)
+            placed += _orders_of(instrument)
+        assert len(placed) == len(self.live), "every live order is in one place only"
+        assert {order.order_id: order for order in placed} == self.live, "what is live is somewhere, and the reverse"
         of_accounts = [(account.number, order) for account in self.accounts for order in account.live.values()]
         assert len(of_accounts) == len(self.live), "every order belongs to one account"
         assert all(order.account == number for number, order in of_accounts)
         for order in self.live.values():
-            assert order.rests and order.ended is None
-            assert order.leaves_qty > 0 and order.cum_qty >= 0, "a live order has lots open"
-            assert order.order_qty == order.cum_qty + order.leaves_qty, "lots are conserved"
-            assert order.time_in_force in (TimeInForce.DAY, TimeInForce.GTC), "only these rest"
-            assert order.ord_type == OrdType.LIMIT, "only limit orders rest"
+            _check_order(order)
             assert self._owner_of_id(order.account, order.cl_ord_id) is order, "its client id names it"
         assert len(self.live) <= self.limits.orders and len(self.day_ids) <= self.limits.day_ids
+
+
+def _orders_of(instrument: Instrument) -> list[Order]:
+    """All live orders of an instrument, in the order of the dump."""
+    return [
+        *(order for side in Side for order in instrument.sides[side].best_first()),
+        *(order for side in Side for order in instrument.stops[side].in_turn()),
+        *instrument.aside.values(),
+    ]
+
+
+def _check_book(instrument: Instrument) -> None:
+    for side in instrument.sides.values():
+        assert side.far_levels == sum(instrument.terms.is_far(price) for price in side.levels)
+        for price, level in side.levels.items():
+            assert level, "a level has orders"
+            for order_id, order in level.items():
+                assert order_id == order.order_id, "ids lead to their orders"
+                assert order.instrument is instrument and order.side == side.side and order.where == Where.BOOK
+                assert order.price == price, "an order lies at its price"
+                assert not order.is_stop, "stops do not rest"
+                assert not order.is_unpriced or price == instrument.edge(order.side), "an unpriced order is at its edge"
+
+
+def _check_waiting(instrument: Instrument) -> None:
+    for stops in instrument.stops.values():
+        assert len(stops.queues) <= MAX_STOP_LEVELS
+        for stop_price, queue in stops.queues.items():
+            assert queue, "a stop price has stops"
+            for order_id, order in queue.items():
+                assert order_id == order.order_id, "ids lead to their orders"
+                assert order.instrument is instrument and order.side == stops.side and order.where == Where.STOPS
+                assert order.is_stop and order.stop_price == stop_price, "a stop waits at its stop price"
+                assert not instrument.elects_at_once(order.side, stop_price), "no stop waits that is reached"
+    for order_id, order in instrument.aside.items():
+        assert order_id == order.order_id, "ids lead to their orders"
+        assert order.instrument is instrument and order.where == Where.ASIDE
+        assert order.time_in_force == TimeInForce.AT_CLOSE, "only these are kept aside"
+        assert not order.is_unpriced or order.price == instrument.edge(order.side)
+    assert not instrument.aside or instrument.phase not in _IN_CLOSING_CALL, "in the closing call none is kept aside"
+
+
+def _check_phase(instrument: Instrument) -> None:
+    """What the phase says of the orders (R9, R43, R53, R56, R64)."""
+    in_book = [order for side in instrument.sides.values() for order in side.best_first()]
+    if instrument.matches:
+        bid, ask = instrument.sides[Side.BUY].best(), instrument.sides[Side.SELL].best()
+        assert bid is None or ask is None or bid < ask, "no book is crossed where orders trade"
+        assert not any(order.is_unpriced or order.time_in_force in _OF_ONE_CALL for order in in_book), (
+            "what is for a call only is gone"
+        )
+    if instrument.mode == Mode.CALL:
+        assert instrument.told == find_cross(instrument), "in a call everybody knows what would trade"
+    if instrument.phase == Phase.CLOSED:
+        assert not instrument.is_overridden and instrument.last_price is None and instrument.close_price is None
+        assert not instrument.aside
+        assert all(order.time_in_force in LASTING and not order.is_unpriced for order in _orders_of(instrument))
+
+
+def _check_order(order: Order) -> None:
+    assert order.ended is None
+    assert order.leaves_qty > 0 and order.cum_qty >= 0, "a live order has lots open"
+    assert order.order_qty == order.cum_qty + order.leaves_qty, "lots are conserved"
+    assert order.time_in_force not in (TimeInForce.IOC, TimeInForce.FOK), "these end at once"
+    assert (order.time_in_force == TimeInForce.GTD) == (order.expire_time != 0), "a date is what makes it gtd"
+    assert order.is_stop == (order.where == Where.STOPS)
+    assert order.is_stop or order.stop_price == 0
+    if order.display_qty and order.where == Where.BOOK:
+        assert 1 <= order.shown_qty <= min(order.display_qty, order.leaves_qty), "an iceberg shows some of its lots"
+    else:
+        assert order.shown_qty == 0, "nobody else shows a part"

@@ -60,6 +60,9 @@ def compiled(limits: Limits) -> Matcher:
         def book(self, instrument: int) -> dict[str, Any]:
             return dump.book(self.state, instrument)
 
+        def indicative(self, instrument: int) -> tuple[int, int, int, int]:
+            return dump.indicative(self.state, instrument)
+
     return Core()
 
 

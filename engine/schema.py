@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 FORMAT_VERSION: Final = 1  # layout of blocks and rows
-RULES_VERSION: Final = 1  # meaning of the rules in engine/RULES.md
+RULES_VERSION: Final = 2  # meaning of the rules in engine/RULES.md
 
 
 class CommandKind(IntEnum):
@@ -35,6 +35,7 @@ class CommandKind(IntEnum):
     PHASE_SET = 18
     DAY_OPEN = 19
     DAY_START = 20
+    AUCTION_UNCROSS = 21
 
 
 ACT_FIRST: Final = 16
@@ -55,6 +56,11 @@ class EventKind(IntEnum):
     MASS_CANCELED = 10
     DISCONNECTED = 11
     CLOCK_TICKED = 12
+    ORDER_TRIGGERED = 13
+    ORDER_ACTIVATED = 14
+    ORDER_REFRESHED = 15
+    AUCTION_INDICATIVE = 16
+    AUCTION_UNCROSSED = 17
     INSTRUMENT_DEFINED = 20
     ACCOUNT_DEFINED = 21
     PHASE_CHANGED = 22
@@ -75,6 +81,9 @@ class OrdType(IntEnum):
 
     LIMIT = 1
     MARKET = 2
+    STOP = 3
+    STOP_LIMIT = 4
+    MARKET_TO_LIMIT = 5
 
 
 class TimeInForce(IntEnum):
@@ -84,6 +93,9 @@ class TimeInForce(IntEnum):
     GTC = 2
     IOC = 3
     FOK = 4
+    GTD = 5
+    AT_OPEN = 6
+    AT_CLOSE = 7
 
 
 class Smp(IntEnum):
@@ -103,6 +115,27 @@ class Phase(IntEnum):
     PRE_OPEN = 2
     CONTINUOUS = 3
     HALTED = 4
+    NO_CANCEL = 5
+    OPENING_AUCTION = 6
+    BREAK = 7
+    VOLATILITY_AUCTION = 8
+    PRE_CLOSE = 9
+    CLOSE_NO_CANCEL = 10
+    CLOSING_AUCTION = 11
+    TRADE_AT_CLOSE = 12
+    SETTLEMENT = 13
+    POST_CLOSE = 14
+
+
+class AuctionStep(IntEnum):
+    """The step of the ladder that decided an auction price (R52); NO_CROSS: there is none."""
+
+    VOLUME = 1
+    SURPLUS = 2
+    PRESSURE = 3
+    REFERENCE = 4
+    UNPRICED = 5
+    NO_CROSS = 6
 
 
 class OrdStatus(IntEnum):
@@ -126,6 +159,9 @@ class Reason(IntEnum):
     MASS_CANCEL = 6
     DISCONNECT = 7
     AMENDED_TO_FILLED = 8
+    AUCTION = 9
+    MIN_QTY = 10
+    LEVELS_FULL = 11
 
 
 class Code(IntEnum):
@@ -136,19 +172,24 @@ class Code(IntEnum):
     UNKNOWN_ACCOUNT = 2
     UNKNOWN_INSTRUMENT = 3
     INVALID_COMBINATION = 4
-    DUPLICATE = 5
-    UNKNOWN_ORDER = 6
-    NOT_OWNER = 7
-    TOO_LATE = 8
-    PHASE = 9
-    MAX_ORDER_QTY = 10
-    TICK_SIZE = 11
-    PRICE_BAND = 12
-    POST_ONLY = 13
-    WOULD_CROSS = 14
-    DAY_ID_LIMIT = 15
-    ORDERS_FULL = 16
-    FAR_LEVELS_FULL = 17
+    DISPLAY_QTY = 5
+    MIN_QTY = 6
+    STOP_PRICE = 7
+    EXPIRE_TIME = 8
+    DUPLICATE = 9
+    UNKNOWN_ORDER = 10
+    NOT_OWNER = 11
+    TOO_LATE = 12
+    PHASE = 13
+    MAX_ORDER_QTY = 14
+    TICK_SIZE = 15
+    PRICE_BAND = 16
+    CLOSE_PRICE = 17
+    POST_ONLY = 18
+    DAY_ID_LIMIT = 19
+    ORDERS_FULL = 20
+    FAR_LEVELS_FULL = 21
+    STOP_LEVELS_FULL = 22
     BAD_TERMS = 30
     INSTRUMENT_EXISTS = 31
     ACCOUNT_EXISTS = 32
@@ -156,6 +197,7 @@ class Code(IntEnum):
     INSTRUMENTS_FULL = 34
     ACCOUNTS_FULL = 35
     DAY_ORDER = 36
+    NOT_IN_CALL = 37
 
 
 CODE_TEXT: Final[dict[Code, str]] = {
@@ -164,6 +206,10 @@ CODE_TEXT: Final[dict[Code, str]] = {
     Code.UNKNOWN_ACCOUNT: "no such account",
     Code.UNKNOWN_INSTRUMENT: "no such instrument",
     Code.INVALID_COMBINATION: "these order attributes cannot be combined",
+    Code.DISPLAY_QTY: "the displayed quantity is negative or above the order's quantity",
+    Code.MIN_QTY: "the minimum quantity is negative or above the order's quantity",
+    Code.STOP_PRICE: "a stop order has a stop price, and no other order has one",
+    Code.EXPIRE_TIME: "a good-till-date order has an expiry in the future, and no other order has one",
     Code.DUPLICATE: "this cl_ord_id was used before on this trading day; the original's state is given",
     Code.UNKNOWN_ORDER: "no such live order",
     Code.NOT_OWNER: "the order belongs to another account",
@@ -172,11 +218,12 @@ CODE_TEXT: Final[dict[Code, str]] = {
     Code.MAX_ORDER_QTY: "the quantity is above the instrument's maximum order size",
     Code.TICK_SIZE: "the price is not a whole number of ticks",
     Code.PRICE_BAND: "the price is outside the instrument's price band",
+    Code.CLOSE_PRICE: "in this phase orders trade at the closing price only, and this is not it",
     Code.POST_ONLY: "the post-only order would trade at once",
-    Code.WOULD_CROSS: "the order would cross the book, which this phase does not match",
     Code.DAY_ID_LIMIT: "the venue's table of client order ids is full for this trading day",
     Code.ORDERS_FULL: "the venue holds its maximum number of live orders",
     Code.FAR_LEVELS_FULL: "too many price levels lie outside the book's window",
+    Code.STOP_LEVELS_FULL: "too many different stop prices wait on this side",
     Code.BAD_TERMS: "the act's payload is incomplete or inconsistent",
     Code.INSTRUMENT_EXISTS: "an instrument of this symbol exists already",
     Code.ACCOUNT_EXISTS: "an account of this name exists already",
@@ -184,6 +231,7 @@ CODE_TEXT: Final[dict[Code, str]] = {
     Code.INSTRUMENTS_FULL: "the venue holds its maximum number of instruments",
     Code.ACCOUNTS_FULL: "the venue holds its maximum number of accounts",
     Code.DAY_ORDER: "the act is out of place in the opening of a trading day",
+    Code.NOT_IN_CALL: "the instrument is not in a call",
 }
 
 # Which numbered rule of engine/RULES.md each refusal enforces.
@@ -192,6 +240,10 @@ CODE_RULE: Final[dict[Code, int]] = {
     Code.UNKNOWN_ACCOUNT: 3,
     Code.UNKNOWN_INSTRUMENT: 4,
     Code.INVALID_COMBINATION: 5,
+    Code.DISPLAY_QTY: 17,
+    Code.MIN_QTY: 19,
+    Code.STOP_PRICE: 18,
+    Code.EXPIRE_TIME: 16,
     Code.DUPLICATE: 6,
     Code.UNKNOWN_ORDER: 7,
     Code.NOT_OWNER: 8,
@@ -200,11 +252,12 @@ CODE_RULE: Final[dict[Code, int]] = {
     Code.MAX_ORDER_QTY: 10,
     Code.TICK_SIZE: 11,
     Code.PRICE_BAND: 12,
+    Code.CLOSE_PRICE: 59,
     Code.POST_ONLY: 13,
-    Code.WOULD_CROSS: 14,
     Code.DAY_ID_LIMIT: 15,
     Code.ORDERS_FULL: 15,
     Code.FAR_LEVELS_FULL: 15,
+    Code.STOP_LEVELS_FULL: 15,
     Code.BAD_TERMS: 40,
     Code.INSTRUMENT_EXISTS: 40,
     Code.ACCOUNT_EXISTS: 41,
@@ -212,17 +265,25 @@ CODE_RULE: Final[dict[Code, int]] = {
     Code.INSTRUMENTS_FULL: 40,
     Code.ACCOUNTS_FULL: 41,
     Code.DAY_ORDER: 44,
+    Code.NOT_IN_CALL: 54,
 }
 
 # COMMAND flag bits (byte 5)
 POST_ONLY: Final = 1  # FIX 18=6
 HAS_PRICE: Final = 2  # an amend names a new price; a place with a price always sets it
 HAS_QTY: Final = 4  # an amend names a new total quantity
-OFF_TICK: Final = 8  # the text price was no whole number of ticks; refused by R11
+OFF_TICK: Final = 8  # a text price was no whole number of ticks; refused by R11
+HAS_STOP: Final = 16  # the command names a stop price
+HAS_EXPIRE: Final = 32  # an amend names a new expire time
+OF_SESSION: Final = 64  # a mass cancel means the orders of its client session only
 # EVENT flag bits
 LAST: Final = 1  # the last event of its command
 DUP: Final = 2  # answers a repeated cl_ord_id
 PRIORITY_KEPT: Final = 4  # an amend that kept its place in the queue
+INACTIVE: Final = 8  # the order is not in the book: a stop that waits, or an order for the closing call
+UNCROSS: Final = 16  # a trade of an auction, which has no aggressor
+SELF_MATCH: Final = 32  # a trade of an auction between orders that R27 would have kept apart
+OVERRIDE: Final = 64  # a phase of the instrument alone, which its group does not change (R65)
 
 CL_ORD_ID_BYTES: Final = 32
 CL_ORD_ID_PATTERN: Final = r"[A-Za-z0-9._:-]{1,32}"
@@ -234,6 +295,7 @@ MAX_PRICE_TICKS: Final = 2_000_000_000  # times MAX_ORDER_QTY stays below 2**63
 MAX_WINDOW_TICKS: Final = 1 << 20
 DEFAULT_WINDOW_TICKS: Final = 4096
 MAX_FAR_LEVELS: Final = 4096
+MAX_STOP_LEVELS: Final = 1024
 MAX_EVENTS_PER_CALL: Final = 65_536
 MAX_SMP_ID: Final = 65_535
 DEFAULT_PROTECTION_TICKS: Final = 100
@@ -278,8 +340,8 @@ otherwise (target_lo, target_hi) = cl_ord_id_key of the id it was placed under. 
 An amend with a new client id carries the new id in cl_ord_id and names the order by target.
 Acts: target_lo and target_hi are offset and length of their payload in the block's payload section;
 client_session is the number of the principal who acts.
-ORDER_RESTORE: target_lo is the order_id, order_qty the total, min_qty the leaves.
-stop_price, display_qty, min_qty, expire_time are reserved (zero) until their order types exist.
+stop_price is in ticks, display_qty and min_qty in lots (0: none), expire_time ns UTC (0: none).
+ORDER_RESTORE: target_lo is the order_id, order_qty the total, min_qty the leaves, target_hi what an iceberg shows.
 """
 CLIENT_PREFIX_BYTES: Final = 104
 
@@ -306,8 +368,9 @@ seq, index name the event (exec_id = seq.index).  op is the CommandKind that cau
 Order events: price the order's limit; qty its order_qty (total, with what is filled); leaves_qty and cum_qty
 after the event; delta_qty the lots taken off the book (canceled, expired) or, for ORDER_AMENDED, the leaves
 before the amend, with old_price the price before it.  MASS_CANCELED and DISCONNECTED: qty is the count of
-orders canceled.  ORDER_REJECTED repeats what the request said (price, qty, cl_ord_id).  ORDER_STATUS: reason
-holds the OrdStatus.  PHASE_CHANGED: phase is the new phase, reason the one before.
+orders canceled.  AUCTION_INDICATIVE and AUCTION_UNCROSSED: price, qty the volume, leaves_qty the surplus and side
+its side (0: none), reason the AuctionStep.  ORDER_REJECTED repeats what the request said (price, qty, cl_ord_id).
+ORDER_STATUS: reason holds the OrdStatus.  PHASE_CHANGED: phase is the new phase, reason the one before.
 """
 
 _fields, _names = EVENT.fields, EVENT.names
@@ -431,6 +494,7 @@ OP_WORDS: Final[dict[str, CommandKind]] = {
     "phase.set": CommandKind.PHASE_SET,
     "day.open": CommandKind.DAY_OPEN,
     "day.start": CommandKind.DAY_START,
+    "auction.uncross": CommandKind.AUCTION_UNCROSS,
 }
 
 EVENT_WORDS_JSON: Final[dict[EventKind, str]] = {
@@ -446,6 +510,11 @@ EVENT_WORDS_JSON: Final[dict[EventKind, str]] = {
     EventKind.MASS_CANCELED: "order.mass_canceled",
     EventKind.DISCONNECTED: "disconnected",
     EventKind.CLOCK_TICKED: "clock.ticked",
+    EventKind.ORDER_TRIGGERED: "order.triggered",
+    EventKind.ORDER_ACTIVATED: "order.activated",
+    EventKind.ORDER_REFRESHED: "order.refreshed",
+    EventKind.AUCTION_INDICATIVE: "auction.indicative",
+    EventKind.AUCTION_UNCROSSED: "auction.uncrossed",
     EventKind.INSTRUMENT_DEFINED: "instrument.defined",
     EventKind.ACCOUNT_DEFINED: "account.defined",
     EventKind.PHASE_CHANGED: "phase.changed",
@@ -454,29 +523,13 @@ EVENT_WORDS_JSON: Final[dict[EventKind, str]] = {
     EventKind.ACT_REJECTED: "act.rejected",
 }
 
-# Which phases may follow which (R42); the guard of both matchers and the drawn diagram derive from it.
-PHASE_NEXT: Final[dict[Phase, frozenset[Phase]]] = {
-    Phase.CLOSED: frozenset({Phase.PRE_OPEN, Phase.CONTINUOUS}),
-    Phase.PRE_OPEN: frozenset({Phase.CONTINUOUS, Phase.HALTED, Phase.CLOSED}),
-    Phase.CONTINUOUS: frozenset({Phase.PRE_OPEN, Phase.HALTED, Phase.CLOSED}),
-    Phase.HALTED: frozenset({Phase.PRE_OPEN, Phase.CONTINUOUS, Phase.CLOSED}),
-}
-
-# What each phase permits (R9): place and amend, cancel, match.
-PHASE_PERMITS: Final[dict[Phase, tuple[bool, bool, bool]]] = {
-    Phase.CLOSED: (False, False, False),
-    Phase.PRE_OPEN: (True, True, False),
-    Phase.CONTINUOUS: (True, True, True),
-    Phase.HALTED: (False, True, False),
-}
-
 
 def _fingerprint() -> bytes:
     parts: list[object] = [FORMAT_VERSION]
     for dtype in (COMMAND, EVENT, TRADE):
         assert dtype.fields is not None and dtype.names is not None
         parts.append([(name, dtype.fields[name][0].str, dtype.fields[name][1]) for name in dtype.names])
-    for kind in (CommandKind, EventKind, Side, OrdType, TimeInForce, Smp, Phase, OrdStatus, Reason, Code):
+    for kind in (CommandKind, EventKind, Side, OrdType, TimeInForce, Smp, Phase, OrdStatus, Reason, Code, AuctionStep):
         parts.append([(member.name, int(member)) for member in kind])
     return hashlib.sha256(repr(parts).encode()).digest()
 

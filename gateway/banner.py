@@ -54,7 +54,7 @@ def banner(
         f'  {command} session halt {symbol} --why "a first halt" --key {_quoted(keys["operator"])}{where}',
         f'  {command} session resume {symbol} --why "and on" --key {_quoted(keys["operator"])}{where}',
         "",
-        "Instruments open for trading within 15 seconds. Ctrl-C ends it.",
+        "Trading opens with an auction: orders are collected for 15 seconds, then it is continuous. Ctrl-C ends it.",
     ]
     return "\n".join(lines)
 

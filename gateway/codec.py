@@ -16,8 +16,11 @@ from msgspec import UNSET
 from engine.schema import (
     CL_ORD_ID_BYTES,
     COMMAND,
+    HAS_EXPIRE,
     HAS_PRICE,
     HAS_QTY,
+    HAS_STOP,
+    OF_SESSION,
     OFF_TICK,
     OP_WORDS,
     POST_ONLY,
@@ -52,7 +55,8 @@ from gateway.requests import (
 
 __all__ = [
     "AnyEvent", "BadRequest", "Directory", "Event", "TwoSided", "act_payload", "act_row", "command_kind", "decode",
-    "decode_offline", "disconnect_row", "event_to_json", "offline_act", "read_event", "read_events", "to_row",
+    "decode_offline", "disconnect_row", "event_to_json", "offline_act", "read_event", "read_events", "tick_row",
+    "to_row",
 ]  # fmt: skip
 
 _ROW: Final = struct.Struct("<BBBBBBHiiqq32sqqqiiqqqii")
@@ -90,20 +94,33 @@ def _client_id(text: str) -> bytes:
     return text.encode()
 
 
-def _price(text: str, directory: Directory, instrument: int) -> tuple[int, int]:
+def _price(text: str, directory: Directory, instrument: int, flag: int = HAS_PRICE) -> tuple[int, int]:
     """Ticks and flags of a price text; without a known instrument no price is on its tick."""
     try:
         if instrument <= 0:
             _ANY_TICK.ticks(text)
-            return 0, HAS_PRICE | OFF_TICK
+            return 0, flag | OFF_TICK
         ticks = directory.price_ticks(instrument, text)
     except ValueError:
         raise BadRequest("BAD_VALUE", 'a price is a decimal text such as "3.005"') from None
     if ticks is None:
-        return 0, HAS_PRICE | OFF_TICK
+        return 0, flag | OFF_TICK
     if not -MAX_PRICE < ticks < MAX_PRICE:
         raise BadRequest("BAD_VALUE", "the price is beyond every range")
-    return ticks, HAS_PRICE
+    return ticks, flag
+
+
+def _prices(body: Any, directory: Directory, instrument: int) -> tuple[int, int, int]:
+    """Price and stop price of a request, 0 where it has none, and their flags."""
+    price, flags = (0, 0) if body.price is UNSET else _price(body.price, directory, instrument)
+    if body.stop_price is UNSET:
+        return price, 0, flags
+    stop_price, more = _price(body.stop_price, directory, instrument, HAS_STOP)
+    return price, stop_price, flags | more
+
+
+def _nanos(micros: Any) -> int:
+    return 0 if micros is UNSET else micros * 1000
 
 
 def _place(
@@ -111,13 +128,14 @@ def _place(
 ) -> bytes:
     body = request.p
     instrument = directory.numbers.get(body.symbol, 0)
-    price, flags = (0, 0) if body.price is UNSET else _price(body.price, directory, instrument)
+    price, stop_price, flags = _prices(body, directory, instrument)
     if body.post_only is True:
         flags |= POST_ONLY
     return _ROW.pack(
         CommandKind.ORDER_PLACE, _SIDE[body.side], _ORD_TYPE[body.ord_type], _TIME_IN_FORCE[body.time_in_force],
         _SMP[body.smp], flags, 0, instrument, 0 if body.smp_id is UNSET else body.smp_id, price, body.order_qty,
-        _client_id(body.cl_ord_id), 0, 0, 0, 0, 0, 0, 0, 0, account, client_session,
+        _client_id(body.cl_ord_id), 0, 0, stop_price, 0 if body.display_qty is UNSET else body.display_qty,
+        0 if body.min_qty is UNSET else body.min_qty, _nanos(body.expire_time), 0, 0, account, client_session,
     )  # fmt: skip
 
 
@@ -145,7 +163,9 @@ def _amend(
     body = request.p
     client_id, order_id = _name(body)
     target_hi = 0
-    price, flags = (0, 0) if body.price is UNSET else _price(body.price, directory, instrument)
+    price, stop_price, flags = _prices(body, directory, instrument)
+    if body.expire_time is not UNSET:
+        flags |= HAS_EXPIRE
     order_qty = 0
     if body.order_qty is not UNSET:
         order_qty = body.order_qty
@@ -155,10 +175,12 @@ def _amend(
             order_id, target_hi = cl_ord_id_key(client_id)
         client_id = _client_id(body.new_cl_ord_id)
     elif not flags:
-        raise BadRequest("MISSING_FIELD", "an amend names a price, an order_qty or a new_cl_ord_id")
+        text = "an amend names a price, an order_qty, a stop_price, an expire_time or a new_cl_ord_id"
+        raise BadRequest("MISSING_FIELD", text)
     return _pack_row(
         CommandKind.ORDER_AMEND, account, client_session, flags=flags, price=price, order_qty=order_qty,
-        cl_ord_id=client_id, target_lo=order_id, target_hi=target_hi,
+        cl_ord_id=client_id, target_lo=order_id, target_hi=target_hi, stop_price=stop_price,
+        expire_time=_nanos(body.expire_time),
     )  # fmt: skip
 
 
@@ -167,16 +189,24 @@ def _mass_cancel(
     _instrument: int,
 ) -> bytes:  # fmt: skip
     body = request.p
-    side = instrument = 0
+    side = instrument = flags = 0
     if body is not UNSET:
         side = _SIDE[body.side]
+        flags = OF_SESSION if body.session is True else 0
         if body.symbol is not UNSET:
             instrument = directory.numbers.get(body.symbol, _NO_INSTRUMENT)
-    return _pack_row(CommandKind.ORDER_MASS_CANCEL, account, client_session, side=side, instrument=instrument)
+    return _pack_row(
+        CommandKind.ORDER_MASS_CANCEL, account, client_session, side=side, flags=flags, instrument=instrument
+    )
 
 
 def _tick(_request: ClockTick, _directory: Directory, account: int, client_session: int, _instrument: int) -> bytes:
     return _pack_row(CommandKind.CLOCK_TICK, account, client_session)
+
+
+def tick_row() -> bytes:
+    """The COMMAND row by which the venue says that time has passed."""
+    return _pack_row(CommandKind.CLOCK_TICK, 0, 0)
 
 
 def _disconnect(request: Disconnect, _directory: Directory, account: int, _session: int, _instrument: int) -> bytes:
@@ -191,7 +221,7 @@ def disconnect_row(account: int, client_session: int) -> bytes:
 def _restore(request: OrderRestore, directory: Directory, account: int, client_session: int, _instrument: int) -> bytes:
     body = request.p
     instrument = directory.numbers.get(body.symbol, 0)
-    price, flags = (0, 0) if body.price is UNSET else _price(body.price, directory, instrument)
+    price, stop_price, flags = _prices(body, directory, instrument)
     if body.post_only is True:
         flags |= POST_ONLY
     return _pack_row(
@@ -199,18 +229,20 @@ def _restore(request: OrderRestore, directory: Directory, account: int, client_s
         side=_SIDE[body.side], ord_type=_ORD_TYPE[body.ord_type], time_in_force=_TIME_IN_FORCE[body.time_in_force],
         smp=_SMP[body.smp], flags=flags, instrument=instrument, smp_id=0 if body.smp_id is UNSET else body.smp_id,
         price=price, order_qty=body.order_qty, cl_ord_id=_client_id(body.cl_ord_id), target_lo=body.order_id,
-        min_qty=body.leaves_qty,
+        target_hi=0 if body.shown_qty is UNSET else body.shown_qty, min_qty=body.leaves_qty, stop_price=stop_price,
+        display_qty=0 if body.display_qty is UNSET else body.display_qty, expire_time=_nanos(body.expire_time),
     )  # fmt: skip
 
 
 def _pack_row(
     kind: CommandKind, account: int, client_session: int, *, side: int = 0, ord_type: int = 0, time_in_force: int = 0,
     smp: int = 0, flags: int = 0, instrument: int = 0, smp_id: int = 0, price: int = 0, order_qty: int = 0,
-    cl_ord_id: bytes = b"", target_lo: int = 0, target_hi: int = 0, min_qty: int = 0,
+    cl_ord_id: bytes = b"", target_lo: int = 0, target_hi: int = 0, stop_price: int = 0, display_qty: int = 0,
+    min_qty: int = 0, expire_time: int = 0,
 ) -> bytes:  # fmt: skip
     return _ROW.pack(
         kind, side, ord_type, time_in_force, smp, flags, 0, instrument, smp_id, price, order_qty, cl_ord_id, target_lo,
-        target_hi, 0, 0, min_qty, 0, 0, 0, account, client_session,
+        target_hi, stop_price, display_qty, min_qty, expire_time, 0, 0, account, client_session,
     )  # fmt: skip
 
 

@@ -19,8 +19,10 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from msgspec import Meta, Struct
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from engine.schema import FORMAT_VERSION, MAX_FRAME_BYTES, RULES_VERSION, SYMBOL_ALL, CommandKind, Phase, word
+from engine.phases import PHASES
+from engine.schema import FORMAT_VERSION, MAX_FRAME_BYTES, RULES_VERSION, SYMBOL_ALL, CommandKind, Phase, word, words
 from gateway.accounts import Key
+from gateway.calls import CALL_SECONDS, CALL_SECONDS_MAX, ReopeningCalls
 from gateway.codec import BadRequest, act_payload
 from gateway.desk import Desk
 from gateway.directory import Instrument
@@ -34,22 +36,41 @@ Text = Annotated[str, Meta(min_length=1, max_length=200)]
 Name = Annotated[str, Meta(min_length=1, max_length=32)]
 OpenDay = Callable[[str], Awaitable[list[dict[str, Any]]]]
 
+
+def _before(phase: Phase) -> frozenset[Phase]:
+    """The phases that a phase may follow."""
+    return frozenset(before for before, rule in PHASES.items() if phase in rule.next)
+
+
 # Which phase an action leads to, and from which phases it does (an operator who resumes must not open what is closed).
+# A halt is left through a call (R42): that of `resume` is ended by the venue.
 ACTIONS: Final[dict[str, tuple[Phase, frozenset[Phase]]]] = {
-    "pre_open": (Phase.PRE_OPEN, frozenset({Phase.CLOSED, Phase.CONTINUOUS, Phase.HALTED})),
-    "open": (Phase.CONTINUOUS, frozenset({Phase.CLOSED, Phase.PRE_OPEN})),
-    "halt": (Phase.HALTED, frozenset({Phase.PRE_OPEN, Phase.CONTINUOUS})),
-    "resume": (Phase.CONTINUOUS, frozenset({Phase.HALTED})),
-    "close": (Phase.CLOSED, frozenset({Phase.PRE_OPEN, Phase.CONTINUOUS, Phase.HALTED})),
+    "pre_open": (Phase.PRE_OPEN, _before(Phase.PRE_OPEN)),
+    "open": (Phase.CONTINUOUS, _before(Phase.CONTINUOUS)),
+    "halt": (Phase.HALTED, _before(Phase.HALTED)),
+    "resume": (Phase.PRE_OPEN, frozenset({Phase.HALTED})),
+    "close": (Phase.CLOSED, _before(Phase.CLOSED)),
 }
+EXACT: Final = ("phase", "uncross")  # acts whose every word the operator chooses, and the log judges
+_PHASES: Final = words(Phase)
 
 
 class SessionAct(Struct, forbid_unknown_fields=True):
-    """Body of POST /operator/session."""
+    """Body of POST /operator/session: an action on an instrument (`symbol`, or ALL) or on the instruments of a `group`.
+
+    `call_seconds`, of `resume`: how long the re-opening call lasts, 0 until somebody ends it.  `phase` and what follows
+    it, of the action `phase`: any phase that the table lets follow, as R42, R63 and R65 say.
+    """
 
     action: str
-    symbol: Name
     why: Text
+    symbol: Name = ""
+    group: Name = ""
+    call_seconds: Annotated[int, Meta(ge=0, le=CALL_SECONDS_MAX)] = CALL_SECONDS
+    phase: Name = ""
+    override: bool = False
+    at_last_match: bool = False
+    draw: Annotated[int, Meta(ge=0, le=3_600_000)] = 0
 
 
 class DayAct(Struct, forbid_unknown_fields=True):
@@ -117,13 +138,15 @@ def make_app(
     *,
     open_day: OpenDay,
     health: Callable[[], dict[str, Any]],
+    calls: ReopeningCalls | None = None,
     title: str = "Cashew exchange",
 ) -> FastAPI:
     """Make the venue's application with its REST doors and pages; the sockets' routers are included by the venue.
 
     `open_day` opens a trading day and gives the events of its opening (ValueError says why not); `health` adds what
-    only the venue knows to GET /health.
+    only the venue knows to GET /health; `calls` is told of re-opening calls, which the venue is to end.
     """
+    calls = ReopeningCalls() if calls is None else calls
     app = FastAPI(
         title=title,
         version=metadata_version(),
@@ -142,7 +165,7 @@ def make_app(
 
     @app.get("/health", summary="How the exchange is")
     async def get_health() -> dict[str, Any]:
-        listed = [instrument for instrument in desk.directory.instruments if instrument is not None]
+        listed = desk.directory.listed()
         return {
             "status": "stopping" if desk.stopping else "ok",
             "trading_day": desk.trading_day(),
@@ -163,13 +186,21 @@ def make_app(
 
     @app.get("/instruments", summary="What is listed, on which terms, in which phase")
     async def get_instruments() -> list[dict[str, Any]]:
-        return [_instrument(one) for one in desk.directory.instruments if one is not None]
+        return [_instrument(one) for one in desk.directory.listed()]
 
     @app.post("/operator/session", summary="Open, halt, resume or close trading", openapi_extra=_body(SessionAct))
     async def post_session(request: Request) -> Any:
         key = _operator(desk, request)
         body = decode_body(SessionAct, await request.body())
-        return await _session(desk, key, body)
+        if body.action in EXACT:
+            return await _exact(desk, key, body)
+        events = await _session(desk, key, body)
+        if body.action == "resume":
+            now = asyncio.get_running_loop().time()
+            for event in events:
+                if event["ev"] == "phase.changed":
+                    calls.begin(event["symbol"], event["seq"], now, body.call_seconds)
+        return events
 
     @app.post("/operator/day", summary="Begin a trading day", openapi_extra=_body(DayAct))
     async def post_day(request: Request) -> Any:
@@ -245,31 +276,56 @@ async def _ask(desk: Desk, key: Key, kind: CommandKind, terms: dict[str, Any]) -
         raise Refused(504, "BUSY", "no answer from the log in time; ask /health", fate="unknown") from None
 
 
-async def _session(desk: Desk, key: Key, body: SessionAct) -> Any:
-    if body.action not in ACTIONS:
-        raise Refused(400, "BAD_VALUE", f"an action is one of {', '.join(ACTIONS)}")
-    phase, sources = ACTIONS[body.action]
-    listed = [one for one in desk.directory.instruments if one is not None]
-    meant = listed if body.symbol == SYMBOL_ALL else [one for one in listed if one.symbol == body.symbol]
+def _named(body: SessionAct) -> dict[str, str]:
+    """The key of a phase act by which the body names its instruments."""
+    if bool(body.symbol) == bool(body.group):
+        raise Refused(400, "MISSING_FIELD", "an act names a symbol (or ALL) or a group, one of them")
+    return {"symbol": body.symbol} if body.symbol else {"group": body.group}
+
+
+def _meant(desk: Desk, body: SessionAct) -> list[Instrument]:
+    """The instruments that a body means; those with a phase of their own only if it names them (R65)."""
+    listed = desk.directory.listed()
+    if body.group:
+        meant = [one for one in listed if one.terms.get("group") == body.group]
+    else:
+        meant = [one for one in listed if body.symbol in (SYMBOL_ALL, one.symbol)]
     if not meant:
-        raise Refused(409, "UNKNOWN_INSTRUMENT", f"no instrument {body.symbol!r}", rule="R42")
+        text = f"no instrument of the group {body.group!r}" if body.group else f"no instrument {body.symbol!r}"
+        raise Refused(409, "UNKNOWN_INSTRUMENT", text, rule="R42")
+    return [one for one in meant if not one.override or one.symbol == body.symbol]
+
+
+async def _session(desk: Desk, key: Key, body: SessionAct) -> list[dict[str, Any]]:
+    """Carry out an action on all the instruments meant that are in a phase from which it leads."""
+    if body.action not in ACTIONS:
+        raise Refused(400, "BAD_VALUE", f"an action is one of {', '.join((*ACTIONS, *EXACT))}")
+    for name in ("phase", "override", "at_last_match", "draw"):
+        if getattr(body, name):
+            raise Refused(400, "BAD_VALUE", f"{name} belongs to the action phase")
+    phase, sources = ACTIONS[body.action]
+    named, meant = _named(body), _meant(desk, body)
     ready = [one for one in meant if one.phase in sources]
     if not ready:
-        found = ", ".join(sorted({word(one.phase) for one in meant}))
+        found = ", ".join(sorted({word(one.phase) for one in meant})) or "a phase of its own"
         raise Refused(409, "PHASE_TRANSITION", f"{body.action} is no step from {found}", rule="R42")
-    symbols = [SYMBOL_ALL] if len(ready) == len(listed) > 1 else [one.symbol for one in ready]
-    answers = await asyncio.gather(
-        *(
-            _ask(
-                desk,
-                key,
-                CommandKind.PHASE_SET,
-                {"symbol": symbol, "phase": word(phase), "why": body.why, "by": key.member},
-            )
-            for symbol in symbols
-        )
-    )
+    whole = len(ready) == len(meant) > 1
+    targets = [named] if whole else [{"symbol": one.symbol} for one in ready]
+    terms = {"phase": word(phase), "why": body.why, "by": key.member}
+    answers = await asyncio.gather(*(_ask(desk, key, CommandKind.PHASE_SET, {**target, **terms}) for target in targets))
     return _answer([event for events in answers for event in events])
+
+
+async def _exact(desk: Desk, key: Key, body: SessionAct) -> list[dict[str, Any]]:
+    """Carry out the act `phase.set` or `auction.uncross` as the body says it."""
+    terms: dict[str, Any] = {**_named(body), "why": body.why, "by": key.member}
+    if body.action == "uncross":
+        return _answer(await _ask(desk, key, CommandKind.AUCTION_UNCROSS, terms))
+    if body.phase not in _PHASES:
+        raise Refused(400, "BAD_VALUE", f"a phase is one of {', '.join(_PHASES)}")
+    terms["phase"] = body.phase
+    terms |= {name: int(getattr(body, name)) for name in ("override", "at_last_match", "draw") if getattr(body, name)}
+    return _answer(await _ask(desk, key, CommandKind.PHASE_SET, terms))
 
 
 def _answer(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -308,8 +364,7 @@ def _home(title: str, desk: Desk) -> str:
     rows = "".join(
         f"<tr><td><code>{html.escape(one.symbol)}</code><td>{html.escape(str(one.terms.get('name', '')))}"
         f"<td>{html.escape(one.terms['ccy'])}/{html.escape(one.terms['unit'])}<td>{word(one.phase)}</tr>"
-        for one in desk.directory.instruments
-        if one is not None
+        for one in desk.directory.listed()
     )
     durable = "" if desk.sync else "<p><b>Sync is off: acknowledgements are not on disk. For benches only.</b></p>"
     return _page(

@@ -5,7 +5,7 @@ Floor 3.  Pure but for the key files it writes.  Nobody here is invented beyond 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import Final
 
@@ -15,8 +15,18 @@ from gateway.accounts import create_key, list_keys, write_key_file
 __all__ = ["ACCOUNTS", "KEYS_FOLDER", "DemoCalendar", "ensure_keys"]
 
 KEYS_FOLDER: Final = "keys.d"
-PRE_OPEN_SECONDS: Final = 15.0
 CLOSED_SECONDS: Final = 10.0
+PRE_OPEN_SECONDS: Final = 12.0
+NO_CANCEL_SECONDS: Final = 3.0
+AUCTION_SECONDS: Final = 0.5
+
+# What follows what in the demonstration's day, and after how many seconds.
+STEPS: Final[dict[Phase, tuple[float, Phase]]] = {
+    Phase.CLOSED: (CLOSED_SECONDS, Phase.PRE_OPEN),
+    Phase.PRE_OPEN: (PRE_OPEN_SECONDS, Phase.NO_CANCEL),
+    Phase.NO_CANCEL: (NO_CANCEL_SECONDS, Phase.OPENING_AUCTION),
+    Phase.OPENING_AUCTION: (AUCTION_SECONDS, Phase.CONTINUOUS),
+}
 
 # Who trades in the demonstration: key file, member and account.
 TRADERS: Final = (
@@ -45,16 +55,19 @@ def ensure_keys(data: Path) -> dict[str, Path]:
 
 
 class DemoCalendar:
-    """What phase is due when: closed for ten seconds at most, then 15 s of pre-open, then continuous.
+    """What phase is due when: closed for ten seconds at most, then a call of 15 s, its auction, then continuous.
 
-    Halted is an operator's word and stays.
+    In the last three seconds of the call nothing can be canceled.  Every other phase is an operator's word and stays.
     """
 
     def __init__(self) -> None:
         self._since: dict[str, tuple[Phase, float]] = {}
 
-    def due(self, now: float, phases: Mapping[str, Phase]) -> list[tuple[str, Phase]]:
-        """(symbol or ALL, new phase) of the acts due at `now` (seconds of any clock that runs forward)."""
+    def due(self, now: float, phases: Mapping[str, Phase], held: Set[str] = frozenset()) -> list[tuple[str, Phase]]:
+        """(symbol or ALL, new phase) of the acts due at `now` (seconds of any clock that runs forward).
+
+        `held` are left as they are: somebody else ends their phase.
+        """
         steps: list[tuple[str, Phase]] = []
         for symbol, phase in phases.items():
             known = self._since.get(symbol)
@@ -62,14 +75,12 @@ class DemoCalendar:
                 # What is closed at the start of the venue has waited long enough.
                 start = now - CLOSED_SECONDS if known is None and phase is Phase.CLOSED else now
                 known = self._since[symbol] = (phase, start)
-            waited = now - known[1]
-            if phase is Phase.CLOSED and waited >= CLOSED_SECONDS:
-                steps.append((symbol, Phase.PRE_OPEN))
-            elif phase is Phase.PRE_OPEN and waited >= PRE_OPEN_SECONDS:
-                steps.append((symbol, Phase.CONTINUOUS))
-            else:
+            if phase not in STEPS or symbol in held:
                 continue
-            self._since[symbol] = (phase, now)  # asked for; ask again only if it does not come
+            seconds, following = STEPS[phase]
+            if now - known[1] >= seconds:
+                steps.append((symbol, following))
+                self._since[symbol] = (phase, now)  # asked for; ask again only if it does not come
         if len(steps) == len(phases) > 1 and len({phase for _, phase in steps}) == 1:
             return [(SYMBOL_ALL, steps[0][1])]
         return steps

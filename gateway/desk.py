@@ -19,10 +19,10 @@ import numpy.typing as npt
 
 from engine.schema import ACT_FIRST, MAX_BLOCK_ROWS, MAX_PAYLOAD_BYTES, EventKind
 from gateway.accounts import Key, KeyRing
-from gateway.codec import AnyEvent, BadRequest, Event, act_row, disconnect_row, read_event, read_events
+from gateway.codec import AnyEvent, BadRequest, Event, act_row, disconnect_row, read_event, read_events, tick_row
 from gateway.connection import CLOSE_LOGON, CLOSE_RESTART, Connection, State, encode
 from gateway.directory import Directory
-from gateway.reports import Order, Reports, exec_to_json, lone_messages
+from gateway.reports import Order, Reports, exec_to_json, is_plain, lone_messages
 from gateway.requests import OrderAmend
 from gateway.tickets import Act, Ticket, Waiting
 
@@ -137,6 +137,11 @@ class Desk:
             raise BadRequest("BUSY", "the exchange is busy or stops")
         self._enqueue(OPERATOR, (act_row(act.kind, 0, principal=act.principal), act.payload, act))
 
+    def submit_tick(self) -> None:
+        """Let a clock tick wait for its turn."""
+        if not self.stopping:
+            self._enqueue(OPERATOR, (tick_row(), b"", None))
+
     def _enqueue(self, member: str, waiting: Waiting) -> None:
         queue = self._queues.get(member)
         if queue is None:
@@ -194,7 +199,7 @@ class Desk:
         directory, reports = self.directory, self.reports
         if len(tickets) == 1 == len(events) and type(tickets[0]) is Ticket:
             event = read_event(events)
-            if event.kind in _LONE and type(event) is Event:
+            if event.kind in _LONE and type(event) is Event and is_plain(event):
                 directory.seq = event.seq
                 return self._fold_lone(event, tickets[0])
         parsed = read_events(events)
@@ -203,12 +208,12 @@ class Desk:
             orders = commands[commands["kind"] < ACT_FIRST]
             self._next_session = max(self._next_session, int(orders["client_session"].max(initial=0)) + 1)
             for event in parsed:
-                reports.learn(event)
+                reports.learn(event, commands)
             return []
         first = directory.seq - len(tickets) + 1
         messages: list[Message] = []
         for event in parsed:
-            own, other = reports.learn(event)
+            own, other = reports.learn(event, commands)
             ticket = tickets[event.seq - first]
             if ticket is not None and (answer := ticket.take(event, self)) is not None:
                 assert ticket.connection is not None, "only a connection's ticket is answered"
@@ -261,7 +266,7 @@ class Desk:
         if found or not isinstance(name, str) or not self._unanswered:
             return found
         meant = {one.instrument for one in self._unanswered if one.client_id == name and one.account == account}
-        if len(meant) > 1 and isinstance(request.p.price, str):
+        if len(meant) > 1 and (isinstance(request.p.price, str) or isinstance(request.p.stop_price, str)):
             raise BadRequest("BUSY", "it is not known yet which order bears this cl_ord_id", request.id)
         return next(iter(meant), 0)
 

@@ -14,14 +14,14 @@ from typing import Any, Final, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from engine.schema import COMMAND, EventKind, Phase, Tick
+from engine.schema import COMMAND, OVERRIDE, EventKind, Phase, Tick
 
 __all__ = ["Directory", "Instrument"]
 
 CACHED_PRICES: Final = 65_536
 _FIRST_ACT: Final = int(EventKind.INSTRUMENT_DEFINED)
 _BY_TERMS: Final = frozenset({EventKind.INSTRUMENT_DEFINED, EventKind.ACCOUNT_DEFINED, EventKind.PHASE_CHANGED})
-_ACT_FIELDS: Final = ["kind", "seq", "instrument", "account", "phase", "qty"]
+_ACT_FIELDS: Final = ["kind", "seq", "instrument", "account", "phase", "qty", "flags"]
 assert COMMAND.fields is not None
 _SEQ_AT: Final = COMMAND.fields["seq"][1]
 
@@ -41,6 +41,8 @@ class ActEvent(Protocol):
     def phase(self) -> int: ...
     @property
     def qty(self) -> int: ...
+    @property
+    def flags(self) -> int: ...
 
 
 class _Act(NamedTuple):
@@ -50,11 +52,15 @@ class _Act(NamedTuple):
     account: int
     phase: int
     qty: int
+    flags: int
 
 
 @dataclass(slots=True)
 class Instrument:
-    """One instrument: its terms as the act gave them, its tick and the phase it is in."""
+    """One instrument: its terms as the act gave them, its tick, and the phase it is in since command `phase_seq`.
+
+    `override`: the phase is its own; acts on its group and on all pass it by (R65).
+    """
 
     number: int
     symbol: str
@@ -62,6 +68,8 @@ class Instrument:
     terms: dict[str, Any]
     phase: Phase = Phase.CLOSED
     why: str = ""
+    phase_seq: int = 0
+    override: bool = False
     ticks_of: dict[str, int | None] = field(default_factory=dict, repr=False)
     text_of: dict[int, str] = field(default_factory=dict, repr=False)
 
@@ -123,6 +131,8 @@ class Directory:
             assert instrument is not None, "a phase changes only after the instrument's definition"
             instrument.phase = Phase(event.phase)
             instrument.why = terms.get("why", "")
+            instrument.phase_seq = event.seq
+            instrument.override = bool(event.flags & OVERRIDE)
         elif event.kind == EventKind.INSTRUMENT_DEFINED:
             assert number == len(self.instruments), "instruments are numbered in the order of their definition"
             symbol = terms["symbol"]
@@ -138,6 +148,10 @@ class Directory:
     def instrument(self, symbol: str) -> Instrument | None:
         """The instrument of a symbol, or None."""
         return self.instruments[self.numbers.get(symbol, 0)]
+
+    def listed(self) -> list[Instrument]:
+        """All instruments, in the order of their numbers."""
+        return [instrument for instrument in self.instruments if instrument is not None]
 
     def symbol(self, number: int) -> str:
         """The symbol of an instrument number; empty for one that is not defined."""

@@ -18,8 +18,13 @@ from engine.schema import (
     DUP,
     EVENT,
     EVENT_WORDS_JSON,
+    INACTIVE,
     OP_WORDS,
+    OVERRIDE,
     PRIORITY_KEPT,
+    SELF_MATCH,
+    UNCROSS,
+    AuctionStep,
     Code,
     EventKind,
     OrdStatus,
@@ -33,13 +38,17 @@ from engine.schema import (
 )
 from gateway.directory import Directory
 
-__all__ = ["AnyEvent", "Event", "TwoSided", "event_to_json", "read_event", "read_events"]
+__all__ = [
+    "PRICED", "STOPS", "AnyEvent", "Event", "TwoSided", "event_to_json", "put_auction", "read_event", "read_events",
+]  # fmt: skip
 
 _EVENT: Final = struct.Struct("<qqiiiBBHHBBBBBBqqqqq32sqq")
 _TRADE: Final = struct.Struct("<qqiiiBBHHBBBBBBqqqqqqqiiqqq")
 assert _EVENT.size == _TRADE.size == EVENT.itemsize
 
-_LIMIT: Final = int(OrdType.LIMIT)
+STOPS: Final = frozenset({int(OrdType.STOP), int(OrdType.STOP_LIMIT)})
+PRICED: Final = frozenset({int(OrdType.LIMIT), int(OrdType.STOP_LIMIT)})
+_NO_CROSS: Final = int(AuctionStep.NO_CROSS)
 _TICK_SIZE: Final = int(Code.TICK_SIZE)
 
 
@@ -136,9 +145,9 @@ _CODES: Final = {int(code): code.name for code in Code}
 _CODE_TEXTS: Final = {int(code): text for code, text in CODE_TEXT.items()}
 _OPS: Final = {int(kind): name for name, kind in OP_WORDS.items()}
 _EVS: Final = {int(kind): name for kind, name in EVENT_WORDS_JSON.items()}
-_SIDES, _TYPES, _TIFS, _SMPS, _PHASES, _REASONS, _STATUSES = (
+_SIDES, _TYPES, _TIFS, _SMPS, _PHASES, _REASONS, _STATUSES, _STEPS = (
     {0: "", **{int(member): word(member) for member in kind}}
-    for kind in (Side, OrdType, TimeInForce, Smp, Phase, Reason, OrdStatus)
+    for kind in (Side, OrdType, TimeInForce, Smp, Phase, Reason, OrdStatus, AuctionStep)
 )
 
 
@@ -172,8 +181,10 @@ def _put_order(event: Any, directory: Directory, out: dict[str, Any]) -> None:
         out["ord_type"] = _TYPES.get(event.ord_type, "")
     if event.time_in_force:
         out["time_in_force"] = _TIFS.get(event.time_in_force, "")
-    if (event.price or (event.ord_type == _LIMIT and event.code != _TICK_SIZE)) and "symbol" in out:
+    if (event.price or (event.ord_type in PRICED and event.code != _TICK_SIZE)) and "symbol" in out:
         out["price"] = directory.price_text(event.instrument, event.price)
+    if event.flags & INACTIVE:
+        out["inactive"] = True
 
 
 def _put_live(event: Any, directory: Directory, out: dict[str, Any]) -> None:
@@ -183,10 +194,25 @@ def _put_live(event: Any, directory: Directory, out: dict[str, Any]) -> None:
     out["cum_qty"] = event.cum_qty
 
 
+def _put_entered(event: Any, directory: Directory, out: dict[str, Any]) -> None:
+    """Accepted, restored, triggered, activated: with the price at which a stop waits and what an iceberg displays."""
+    _put_live(event, directory, out)
+    if event.ord_type in STOPS:
+        out["stop_price"] = directory.price_text(event.instrument, event.old_price)
+    if event.delta_qty:
+        out["display_qty"] = event.delta_qty
+
+
+def _put_refreshed(event: Any, directory: Directory, out: dict[str, Any]) -> None:
+    _put_live(event, directory, out)
+    out["shown_qty"] = event.delta_qty
+
+
 def _put_amended(event: Any, directory: Directory, out: dict[str, Any]) -> None:
     _put_live(event, directory, out)
     out["priority"] = "kept" if event.flags & PRIORITY_KEPT else "lost"
-    out["old_price"] = directory.price_text(event.instrument, event.old_price)
+    if event.ord_type in PRICED or event.old_price:
+        out["old_price"] = directory.price_text(event.instrument, event.old_price)
     out["old_leaves_qty"] = event.delta_qty
 
 
@@ -223,7 +249,14 @@ def _put_trade(event: Any, directory: Directory, out: dict[str, Any]) -> None:
         out["smp"] = _SMPS[event.smp]
     out["price"] = directory.price_text(event.instrument, event.price)
     out["qty"] = event.qty
-    out["aggressor_side"] = _SIDES[event.side]
+    if event.flags & UNCROSS:
+        out["auction"] = True
+        if event.flags & SELF_MATCH:
+            out["self_match"] = True
+        out["buy_order_id"] = event.order_id
+        out["sell_order_id"] = event.resting_order_id
+    else:
+        out["aggressor_side"] = _SIDES[event.side]
     out["resting_order_id"] = event.resting_order_id
     out["incoming_order_id"] = event.order_id
     out["resting_account"] = directory.account(event.resting_account)
@@ -238,10 +271,33 @@ def _put_count(event: Any, _directory: Directory, out: dict[str, Any]) -> None:
     out["count"] = event.qty
 
 
-def _put_phase(event: Any, _directory: Directory, out: dict[str, Any]) -> None:
+def _put_phase(event: Any, directory: Directory, out: dict[str, Any]) -> None:
     out["phase"] = _PHASES[event.phase]
     if event.reason:
         out["previous"] = _PHASES[event.reason]
+    if event.qty:
+        out["draw"] = event.qty
+    if event.flags & OVERRIDE:
+        out["override"] = True
+    if event.order_id:
+        out["last_trade_id"] = event.order_id
+        out["last_price"] = directory.price_text(event.instrument, event.price)
+
+
+def _put_auction(event: Any, directory: Directory, out: dict[str, Any]) -> None:
+    price = None if event.reason == _NO_CROSS else directory.price_text(event.instrument, event.price)
+    put_auction(out, price, event.qty, event.leaves_qty, event.side, event.reason)
+
+
+def put_auction(out: dict[str, Any], price: str | None, qty: int, surplus: int, surplus_side: int, step: int) -> None:
+    """Say what a call would trade, or an uncross has traded: volume, surplus and the step that decided the price."""
+    if price is not None:
+        out["price"] = price
+    out["qty"] = qty
+    out["surplus"] = surplus
+    if surplus_side:
+        out["surplus_side"] = _SIDES[surplus_side]
+    out["step"] = _STEPS[step]
 
 
 def _put_account(event: Any, directory: Directory, out: dict[str, Any]) -> None:
@@ -263,7 +319,7 @@ def _put_nothing(_event: Any, _directory: Directory, _out: dict[str, Any]) -> No
 
 
 _BODIES: Final[dict[int, Callable[[Any, Directory, dict[str, Any]], None]]] = {
-    EventKind.ORDER_ACCEPTED: _put_live,
+    EventKind.ORDER_ACCEPTED: _put_entered,
     EventKind.ORDER_REJECTED: _put_refusal,
     EventKind.ORDER_CANCELED: _put_ended,
     EventKind.ORDER_AMENDED: _put_amended,
@@ -271,10 +327,15 @@ _BODIES: Final[dict[int, Callable[[Any, Directory, dict[str, Any]], None]]] = {
     EventKind.ORDER_PREVENTED: _put_trade,
     EventKind.ORDER_STATUS: _put_status,
     EventKind.TRADE: _put_trade,
-    EventKind.ORDER_RESTORED: _put_live,
+    EventKind.ORDER_RESTORED: _put_entered,
     EventKind.MASS_CANCELED: _put_count,
     EventKind.DISCONNECTED: _put_count,
     EventKind.CLOCK_TICKED: _put_nothing,
+    EventKind.ORDER_TRIGGERED: _put_entered,
+    EventKind.ORDER_ACTIVATED: _put_entered,
+    EventKind.ORDER_REFRESHED: _put_refreshed,
+    EventKind.AUCTION_INDICATIVE: _put_auction,
+    EventKind.AUCTION_UNCROSSED: _put_auction,
     EventKind.INSTRUMENT_DEFINED: _put_phase,
     EventKind.ACCOUNT_DEFINED: _put_account,
     EventKind.PHASE_CHANGED: _put_phase,

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from msgspec import UNSET
 
-from engine.schema import COMMAND
+from engine.schema import COMMAND, AuctionStep, Side
 from gateway.codec import (
     BadRequest,
     Directory,
@@ -25,8 +25,10 @@ from gateway.codec import (
     read_events,
     to_row,
 )
+from gateway.directory import Instrument
+from gateway.events import put_auction
 from gateway.reports import Reports
-from gateway.requests import Act, BookGet, OfflineAmend
+from gateway.requests import Act, AuctionGet, BookGet, OfflineAmend
 
 __all__ = ["Matcher", "match_lines"]
 
@@ -39,6 +41,9 @@ class Matcher(Protocol):
 
     def book(self, instrument: int) -> dict[str, Any]:
         """Both sides of a book, prices in ticks, with the orders of each level in queue order."""
+
+    def indicative(self, instrument: int) -> tuple[int, int, int, AuctionStep]:
+        """Price, volume, signed surplus (buys are positive) and step of R52, as an uncross would find them now."""
 
 
 def match_lines(lines: Iterable[str | bytes], matcher: Matcher) -> Iterator[dict[str, Any]]:
@@ -75,6 +80,8 @@ class _Table:
         request = decode_offline(line)
         if isinstance(request, BookGet):
             return [self._book(request)]
+        if isinstance(request, AuctionGet):
+            return [self._indicative(request)]
         account = 0 if request.account is UNSET else self.directory.account_numbers.get(request.account, 0)
         payload = b""
         if isinstance(request, Act):
@@ -83,7 +90,7 @@ class _Table:
         else:
             session = 0 if request.client_session is UNSET else request.client_session
             instrument = 0
-            if isinstance(request, OfflineAmend) and request.p.price is not UNSET:
+            if isinstance(request, OfflineAmend):
                 instrument = self.reports.instrument(account, request.p)
             row = to_row(request, self.directory, account, client_session=session, instrument=instrument)
         commands = np.frombuffer(bytearray(row), COMMAND)
@@ -96,22 +103,35 @@ class _Table:
         self.directory.learn(commands, payload, events)
         out = []
         for event in read_events(events):
-            self.reports.learn(event)
+            self.reports.learn(event, commands)
             told = event_to_json(event, self.directory)
             if request.id is not UNSET:
                 told["id"] = request.id
             out.append(told)
         return out
 
-    def _book(self, request: BookGet) -> dict[str, Any]:
+    def _meant(self, request: BookGet | AuctionGet, ev: str) -> tuple[Instrument, dict[str, Any]]:
+        """The instrument that a read is about, and the beginning of its answer."""
         instrument = self.directory.instrument(request.p.symbol)
         if instrument is None:
             known = None if request.id is UNSET else request.id
             raise BadRequest("UNKNOWN_SYMBOL", f"no instrument {request.p.symbol!r}", known)
-        book = self.matcher.book(instrument.number)
-        out: dict[str, Any] = {"ev": "book", "symbol": instrument.symbol}
+        out: dict[str, Any] = {"ev": ev, "symbol": instrument.symbol}
         if request.id is not UNSET:
             out["id"] = request.id
+        return instrument, out
+
+    def _indicative(self, request: AuctionGet) -> dict[str, Any]:
+        instrument, out = self._meant(request, "auction.indicative")
+        price, volume, surplus, step = self.matcher.indicative(instrument.number)
+        text = None if step == AuctionStep.NO_CROSS else self.directory.price_text(instrument.number, int(price))
+        side = 0 if not surplus else Side.BUY if surplus > 0 else Side.SELL
+        put_auction(out, text, int(volume), abs(int(surplus)), side, step)
+        return out
+
+    def _book(self, request: BookGet) -> dict[str, Any]:
+        instrument, out = self._meant(request, "book")
+        book = self.matcher.book(instrument.number)
         for side in ("bids", "asks"):
             out[side] = [
                 {"price": self.directory.price_text(instrument.number, price), "qty": qty}

@@ -17,24 +17,26 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from engine.schema import MAX_FRAME_BYTES
 
 __all__ = [
-    "Act", "BadRequest", "BookGet", "ClockTick", "Disconnect", "Logon", "MassStatus", "OfflineRequest", "OrderAmend",
-    "OrderCancel", "OrderMassCancel", "OrderPlace", "OrderRestore", "OrderStatus", "Ping", "Request", "decode",
-    "decode_body", "decode_offline",
+    "Act", "AuctionGet", "BadRequest", "BookGet", "ClockTick", "Disconnect", "Logon", "MassStatus", "OfflineRequest",
+    "OrderAmend", "OrderCancel", "OrderMassCancel", "OrderPlace", "OrderRestore", "OrderStatus", "Ping", "Request",
+    "decode", "decode_body", "decode_offline",
 ]  # fmt: skip
 
 MAX_DEPTH: Final = 4  # no request nests deeper than {"p":{…}}
 TEXT_LIMIT: Final = 200
 MAX_ID: Final = 2**53 - 1
+MAX_MICROS: Final = (2**63 - 1) // 1000  # so that it is an int64 in ns
 
 Id = Annotated[int, Meta(ge=0, le=MAX_ID)]
 Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 Int32 = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
 Micros = Annotated[int, Meta(ge=0, le=2**53 - 1)]
+ExpireMicros = Annotated[int, Meta(ge=-MAX_MICROS, le=MAX_MICROS)]
 Name = Annotated[str, Meta(max_length=64)]
 Price = Annotated[str, Meta(max_length=32)]
 SideWord = Literal["buy", "sell"]
-OrdTypeWord = Literal["limit", "market"]
-TimeInForceWord = Literal["day", "gtc", "ioc", "fok"]
+OrdTypeWord = Literal["limit", "market", "stop", "stop_limit", "market_to_limit"]
+TimeInForceWord = Literal["day", "gtc", "ioc", "fok", "gtd", "at_open", "at_close"]
 SmpWord = Literal["none", "cancel_resting", "cancel_incoming", "cancel_both", "decrement"]
 
 
@@ -48,8 +50,8 @@ class BadRequest(ValueError):
         self.id = request_id
 
 
-class PlaceFields(Struct, forbid_unknown_fields=True, kw_only=True):
-    """`p` of order.place."""
+class OrderFields(Struct, forbid_unknown_fields=True, kw_only=True):
+    """What an order is, placed or restored."""
 
     symbol: Name
     side: SideWord
@@ -61,6 +63,15 @@ class PlaceFields(Struct, forbid_unknown_fields=True, kw_only=True):
     post_only: bool | UnsetType = UNSET
     smp: SmpWord | UnsetType = UNSET
     smp_id: Int32 | UnsetType = UNSET
+    stop_price: Price | UnsetType = UNSET
+    display_qty: Int32 | UnsetType = UNSET
+    expire_time: ExpireMicros | UnsetType = UNSET
+
+
+class PlaceFields(OrderFields, forbid_unknown_fields=True, kw_only=True):
+    """`p` of order.place."""
+
+    min_qty: Int32 | UnsetType = UNSET
 
 
 class NameFields(Struct, forbid_unknown_fields=True, kw_only=True):
@@ -77,14 +88,17 @@ class AmendFields(Struct, forbid_unknown_fields=True, kw_only=True):
     order_id: Int64 | UnsetType = UNSET
     price: Price | UnsetType = UNSET
     order_qty: Int64 | UnsetType = UNSET
+    stop_price: Price | UnsetType = UNSET
+    expire_time: ExpireMicros | UnsetType = UNSET
     new_cl_ord_id: Name | UnsetType = UNSET
 
 
 class MassCancelFields(Struct, forbid_unknown_fields=True, kw_only=True):
-    """`p` of order.mass_cancel: everything, or one instrument, one side."""
+    """`p` of order.mass_cancel: everything, or one instrument, one side, what came in through this connection."""
 
     symbol: Name | UnsetType = UNSET
     side: SideWord | UnsetType = UNSET
+    session: bool | UnsetType = UNSET
 
 
 class NoFields(Struct, forbid_unknown_fields=True):
@@ -112,11 +126,18 @@ class BookFields(Struct, forbid_unknown_fields=True, kw_only=True):
     orders: bool | UnsetType = UNSET
 
 
-class RestoreFields(PlaceFields, forbid_unknown_fields=True, kw_only=True):
+class AuctionFields(Struct, forbid_unknown_fields=True, kw_only=True):
+    """`p` of auction.indicative (offline only)."""
+
+    symbol: Name
+
+
+class RestoreFields(OrderFields, forbid_unknown_fields=True, kw_only=True):
     """`p` of order.restore (offline only: on a venue the opening of a day makes these)."""
 
     order_id: Int64
     leaves_qty: Int32
+    shown_qty: Int64 | UnsetType = UNSET
     client_session: Int32 | UnsetType = UNSET
 
 
@@ -204,6 +225,10 @@ class BookGet(_Offline, tag="book.get"):
     p: BookFields
 
 
+class AuctionGet(_Offline, tag="auction.indicative"):
+    p: AuctionFields
+
+
 class Act(_Offline):
     """An act: its `p` is the payload of which the core judges the keys; here only integers and strings are let in."""
 
@@ -222,6 +247,10 @@ class PhaseSet(Act, tag="phase.set"):
     pass
 
 
+class AuctionUncross(Act, tag="auction.uncross"):
+    pass
+
+
 class DayOpen(Act, tag="day.open"):
     pass
 
@@ -232,7 +261,7 @@ class DayStart(Act, tag="day.start"):
 
 OfflineRequest = (
     OfflinePlace | OfflineCancel | OfflineAmend | OfflineMassCancel | ClockTick | Disconnect | OrderRestore | BookGet
-    | InstrumentDefine | AccountDefine | PhaseSet | DayOpen | DayStart
+    | AuctionGet | InstrumentDefine | AccountDefine | PhaseSet | AuctionUncross | DayOpen | DayStart
 )  # fmt: skip
 
 _ONLINE: Final[msgspec.json.Decoder[Request]] = msgspec.json.Decoder(Request)

@@ -31,11 +31,12 @@ from engine.instruments import listed
 from engine.journal import JournalFailed, LogBusy
 from engine.recovery import DayNotComplete, Log
 from engine.scan import Rot
-from engine.schema import CommandKind, word
+from engine.schema import CommandKind, Phase, word
 from engine.sequencer import CompletedBlock, Sequencer
 from gateway import demo
 from gateway.accounts import KeyFileError, KeyRing
 from gateway.banner import banner
+from gateway.calls import ReopeningCalls
 from gateway.codec import BadRequest, act_payload, event_to_json, read_events
 from gateway.control import make_app
 from gateway.desk import Desk
@@ -53,7 +54,7 @@ EXIT_FAILED: Final = 1
 EXIT_DAMAGED: Final = 3
 GC_THRESHOLDS: Final = (20_000, 20, 20)  # what an order leaves behind is kept: looking at it often finds nothing
 BOTS_SECONDS: Final = 5.0
-CALENDAR_SECONDS: Final = 0.25
+PHASES_SECONDS: Final = 0.25
 HOUSEKEEPING_SECONDS: Final = 1.0
 TICK_SECONDS: Final = 0.002
 TICK_BLOCKS: Final = 64
@@ -76,6 +77,7 @@ class Venue:
         self.desk = Desk(KeyRing(settings.data), sync=self.sync, wake=self._wake)
         self.publisher = Publisher(ReaderLimits(readers=settings.most_readers))
         self.desk.carry_out_alone = self._carry_out_alone
+        self.calls = ReopeningCalls()
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
         self._turn_due = False
@@ -272,7 +274,7 @@ class Venue:
 
     async def run(self, sockets: list[socket.socket], tell: Callable[[], None], extend: Extend | None = None) -> int:
         """Serve on bound sockets until a signal or a failure; the exit code. `tell` is called once it serves."""
-        app = make_app(self.desk, open_day=self.open_day, health=self.health)
+        app = make_app(self.desk, open_day=self.open_day, health=self.health, calls=self.calls)
         app.include_router(make_trade_router(self.desk, most_connections=self.settings.most_connections))
         app.include_router(make_market_data_router(self.publisher))
         if extend is not None:
@@ -291,13 +293,12 @@ class Venue:
         for number in (signal.SIGINT, signal.SIGTERM):
             self._loop.add_signal_handler(number, self.stopped.set)
         serving = asyncio.create_task(server.serve(sockets))
-        chores = [asyncio.create_task(self._keep_house())]
+        chores = [asyncio.create_task(self._keep_house()), asyncio.create_task(self._keep_phases())]
         bots: asyncio.subprocess.Process | None = None
         try:
             while not server.started and not serving.done():
                 await asyncio.sleep(0.01)
             if self.settings.demo:
-                chores.append(asyncio.create_task(self._keep_calendar()))
                 bots = await _start_bots(self.settings)
             gc.collect()
             gc.freeze()
@@ -349,17 +350,33 @@ class Venue:
                 self.desk.refresh_keys()
             except KeyFileError as error:
                 _log.error("the keys stay as they were: %s", error)
+            self._tell_time(time.time_ns())
 
-    async def _keep_calendar(self) -> None:
-        """Run the demonstration's trading day."""
-        calendar = demo.DemoCalendar()
+    def _tell_time(self, now_ns: int) -> None:
+        """Tick the log's clock if a good-till-date order is due: nothing else tells the core that its time has come."""
+        due = self.desk.reports.next_expiry()
+        if due is not None and due <= now_ns:
+            self.desk.submit_tick()
+
+    async def _keep_phases(self) -> None:
+        """End re-opening calls and, in the demonstration, run its trading day."""
+        calendar = demo.DemoCalendar() if self.settings.demo else None
         while True:
-            listed_now = [one for one in self.desk.directory.instruments if one is not None]
-            for symbol, phase in calendar.due(self._loop.time(), {one.symbol: one.phase for one in listed_now}):
-                with contextlib.suppress(BadRequest):  # busy: the next round asks again
-                    terms = {"symbol": symbol, "phase": word(phase), "why": "demonstration calendar", "by": "calendar"}
-                    self.ask(CommandKind.PHASE_SET, terms)
-            await asyncio.sleep(CALENDAR_SECONDS)
+            self._step_phases(self._loop.time(), calendar)
+            await asyncio.sleep(PHASES_SECONDS)
+
+    def _step_phases(self, now: float, calendar: demo.DemoCalendar | None) -> None:
+        directory = self.desk.directory
+        for symbol in self.calls.due(now, directory):
+            self._set_phase(symbol, Phase.CONTINUOUS, "the re-opening call ends", "venue")
+        if calendar is not None:
+            phases = {one.symbol: one.phase for one in directory.listed()}
+            for symbol, phase in calendar.due(now, phases, self.calls.held()):
+                self._set_phase(symbol, phase, "demonstration calendar", "calendar")
+
+    def _set_phase(self, symbol: str, phase: Phase, why: str, by: str) -> None:
+        with contextlib.suppress(BadRequest):  # the venue stops
+            self.ask(CommandKind.PHASE_SET, {"symbol": symbol, "phase": word(phase), "why": why, "by": by})
 
 
 class _Server(uvicorn.Server):
@@ -462,7 +479,7 @@ async def _serve(settings: Settings, sockets: list[socket.socket], command: str,
     url = f"http://{_reachable(settings.host)}:{settings.port}"
 
     def tell() -> None:
-        symbols = [(one.symbol, one.terms) for one in venue.desk.directory.instruments if one is not None]
+        symbols = [(one.symbol, one.terms) for one in venue.desk.directory.listed()]
         print(banner(url, settings, symbols, keys, command), flush=True)
 
     return await venue.run(sockets, tell, extend)

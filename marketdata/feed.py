@@ -1,49 +1,48 @@
 """Folds durable blocks of the log into what the public may know: books by level, last trades, phases.
 
-The rows are enough: no order is remembered from one command to the next, only the lots and the number of
-orders of each price.  What each row takes off or adds follows engine/RULES.md, 'What the event rows hold':
+Remembered of an order in the book is its price, and of an iceberg what it shows; a level has the lots on show and the
+number of its orders.  Not public are waiting stops, orders kept aside (both INACTIVE) and, in a call, orders without a
+price (R51), which are in no level.  What each row does follows engine/RULES.md, 'What the event rows hold':
 
-- the *incoming* order of a command (ORDER_ACCEPTED, ORDER_AMENDED) is not in the book until the command's last row;
-  what it still has open then rests at its price (a market, IOC or FOK order has been canceled by then);
-- ORDER_AMENDED takes delta_qty and one order off old_price, whether or not it keeps its place in the queue, which
-  the public book does not show;
-- TRADE takes qty off the resting order's level, and the order with it if resting_leaves_qty is 0;
-- ORDER_CANCELED and ORDER_EXPIRED of a resting order take delta_qty and one order off its price;
-- ORDER_PREVENTED takes qty off the resting order under `decrement` if that leaves it open; an order about to
-  end is taken off by the ORDER_CANCELED row that follows.
+- an *incoming* order (ORDER_ACCEPTED, ORDER_AMENDED, ORDER_TRIGGERED) is in no book until the next one comes in or the
+  command ends; what it still has open then rests at its price (an immediate order has been canceled by then);
+- ORDER_AMENDED takes the order off old_price, whether or not it keeps its place, which the public does not see;
+- TRADE takes qty off the resting order's level; one of an auction off both orders' own levels;
+- ORDER_REFRESHED puts on show what an iceberg shows anew; ORDER_ACTIVATED gives an order its price, or its place;
+- ORDER_CANCELED and ORDER_EXPIRED of a resting order take it off its price;
+- ORDER_PREVENTED takes lots off a resting order that `decrement` leaves open; one about to end is taken off by the
+  ORDER_CANCELED row that follows.
 
-A command's effects become visible together, at its last row, however many blocks its rows are spread over.
-The fields account and cl_ord_id are not even read.  Sans-I/O; imports engine.schema only.
+A command's effects become visible together, at its last row.  The fields account and cl_ord_id are not even read.
 """
 
 from __future__ import annotations
 
 import json
-from bisect import bisect_left, insort
-from collections import deque
 from collections.abc import Iterator
 from struct import Struct
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from engine.phases import PHASES, Mode
 from engine.schema import (
     EVENT,
+    INACTIVE,
     LAST,
+    PRIORITY_KEPT,
     TRADE,
+    UNCROSS,
+    AuctionStep,
     EventKind,
+    OrdType,
     Side,
     Smp,
-    Tick,
 )
 
-__all__ = ["RECENT_TRADES", "Change", "DayStarted", "Feed", "Level", "Levels", "Market", "PublicTrade"]
+from .books import CALL_BEGINS, NO_AUCTION, Auction, Levels, Market, PublicTrade
 
-RECENT_TRADES: Final = 50
-PRICE_TEXTS_MAX: Final = 1 << 16
-
-Level = tuple[int, int]
-"""Lots and number of orders at one price."""
+__all__ = ["Change", "DayStarted", "Feed"]
 
 
 def _row_reader(dtype: np.dtype[Any], names: tuple[str, ...]) -> Struct:
@@ -59,10 +58,10 @@ def _row_reader(dtype: np.dtype[Any], names: tuple[str, ...]) -> Struct:
 
 
 _EVENT_NAMES: Final = (
-    "seq", "time", "instrument", "kind", "phase", "flags", "side", "order_id",
+    "seq", "time", "instrument", "kind", "phase", "flags", "side", "ord_type", "reason", "order_id",
     "price", "qty", "leaves_qty", "delta_qty", "old_price",
 )  # fmt: skip
-_TRADE_NAMES: Final = ("trade_id", "smp", "resting_leaves_qty")
+_TRADE_NAMES: Final = ("trade_id", "resting_order_id", "smp", "resting_leaves_qty")
 _EVENT_ROW: Final = _row_reader(EVENT, _EVENT_NAMES)
 _TRADE_ROW: Final = _row_reader(TRADE, _TRADE_NAMES)
 
@@ -74,122 +73,20 @@ _EXPIRED: Final = int(EventKind.ORDER_EXPIRED)
 _AMENDED: Final = int(EventKind.ORDER_AMENDED)
 _PREVENTED: Final = int(EventKind.ORDER_PREVENTED)
 _RESTORED: Final = int(EventKind.ORDER_RESTORED)
+_TRIGGERED: Final = int(EventKind.ORDER_TRIGGERED)
+_ACTIVATED: Final = int(EventKind.ORDER_ACTIVATED)
+_REFRESHED: Final = int(EventKind.ORDER_REFRESHED)
+_INDICATIVE: Final = int(EventKind.AUCTION_INDICATIVE)
+_UNCROSSED: Final = int(EventKind.AUCTION_UNCROSSED)
 _PHASE_CHANGED: Final = int(EventKind.PHASE_CHANGED)
 _DEFINED: Final = int(EventKind.INSTRUMENT_DEFINED)
 _DAY_OPENED: Final = int(EventKind.DAY_OPENED)
 _DAY_STARTED: Final = int(EventKind.DAY_STARTED)
 _DECREMENT: Final = int(Smp.DECREMENT)
 _BUY: Final = int(Side.BUY)
-
-
-class PublicTrade(NamedTuple):
-    """One trade as the public sees it: price in ticks, qty in lots, time in ns, side of the incoming order."""
-
-    trade_id: int
-    price: int
-    qty: int
-    aggressor: int
-    time: int
-
-
-class Levels:
-    """One side of a book: lots and number of orders by price.
-
-    A level is kept under `price * sign`, so that on both sides a greater key is a better price; the best stands last
-    in `keys`, where most of the inserting and deleting happens.
-    """
-
-    __slots__ = ("at", "before", "keys", "sign")
-
-    def __init__(self, sign: int) -> None:
-        self.sign = sign
-        self.keys: list[int] = []
-        self.at: dict[int, Level] = {}
-        self.before: dict[int, Level | None] = {}
-        """What this command has touched, by key: the level as it was before the command."""
-
-    def add(self, price: int, lots: int) -> None:
-        """Let one more order of `lots` stand at `price`."""
-        key = price * self.sign
-        old = self.at.get(key)
-        if old is None:
-            insort(self.keys, key)
-            self.at[key] = (lots, 1)
-        else:
-            self.at[key] = (old[0] + lots, old[1] + 1)
-        if key not in self.before:
-            self.before[key] = old
-
-    def take(self, price: int, lots: int, orders: int) -> None:
-        """Take `lots` and a number of `orders` (0 or 1) off `price`."""
-        key = price * self.sign
-        old = self.at[key]
-        left = (old[0] - lots, old[1] - orders)
-        if left[1]:
-            self.at[key] = left
-        else:
-            assert left[0] == 0, "a level without orders has no lots"
-            del self.at[key]
-            keys = self.keys
-            if keys[-1] == key:
-                keys.pop()
-            else:
-                del keys[bisect_left(keys, key)]
-        if key not in self.before:
-            self.before[key] = old
-
-    def changed(self) -> list[int]:
-        """List the keys of the levels that this command has changed, best first."""
-        at = self.at
-        keys = [key for key, old in self.before.items() if at.get(key) != old]
-        keys.sort(reverse=True)
-        return keys
-
-    def best(self, depth: int) -> list[int]:
-        """List the keys of the `depth` best levels, best first; 0 stands for all."""
-        return self.keys[: -depth - 1 : -1] if depth else self.keys[::-1]
-
-
-class Market:
-    """What the public may know of one instrument, and the seq of the last command that changed each part of it."""
-
-    __slots__ = (
-        "_texts", "asks", "bids", "book_seq", "book_time", "crc", "dirty", "fresh", "number", "phase", "recent",
-        "status_seq", "status_time", "symbol", "tick", "tick_text", "trades_seq", "why",
-    )  # fmt: skip
-
-    def __init__(self, number: int, symbol: str, tick: str, phase: int, seq: int, time: int) -> None:
-        self.number = number
-        self.symbol = symbol
-        self.tick_text = tick
-        self.tick = Tick.parse(tick)
-        self.phase = phase
-        self.why: str | None = None
-        self.bids = Levels(1)
-        self.asks = Levels(-1)
-        self.recent: deque[PublicTrade] = deque(maxlen=RECENT_TRADES)
-        self.fresh: list[PublicTrade] = []
-        self.book_seq = self.trades_seq = self.status_seq = seq
-        self.book_time = self.status_time = time
-        self.dirty = False
-        self.crc = (0, 0)  # the book_seq it belongs to, and the checksum of the book
-        self._texts: dict[int, str] = {}
-
-    def price_text(self, price: int) -> str:
-        """Give the decimal text of a price in ticks."""
-        text = self._texts.get(price)
-        if text is None:
-            if len(self._texts) >= PRICE_TEXTS_MAX:
-                self._texts.clear()
-            text = self._texts[price] = self.tick.text(price)
-        return text
-
-    def book(self) -> dict[str, list[tuple[int, int, int]]]:
-        """Give the whole book as `{"bids": [(price_ticks, lots, orders), …], "asks": […]}`, best first."""
-        return {
-            "bids": [(key, *self.bids.at[key]) for key in self.bids.best(0)],
-            "asks": [(-key, *self.asks.at[key]) for key in self.asks.best(0)],
-        }
+_NO_CROSS: Final = int(AuctionStep.NO_CROSS)
+_UNPRICED: Final = frozenset({int(OrdType.MARKET), int(OrdType.MARKET_TO_LIMIT), int(OrdType.STOP)})
+_CALLS: Final = frozenset(int(phase) for phase, rule in PHASES.items() if rule.mode == Mode.CALL)
 
 
 class Change(NamedTuple):
@@ -201,6 +98,7 @@ class Change(NamedTuple):
     book: bool
     trades: tuple[PublicTrade, ...]
     status: bool
+    auction: bool
     defined: bool
 
 
@@ -224,7 +122,10 @@ class Feed:
         self._dirty: list[Market] = []
         self._defined: Market | None = None
         self._phased: set[int] = set()
-        self._incoming: tuple[int, Market, int, int] | None = None  # order_id, market, side, price
+        self._auctioned: dict[int, Auction] = {}  # what was told before the command, by instrument
+        self._resting: dict[int, int | None] = {}  # price of each order in a book, by order_id; None: it has none
+        self._icebergs: dict[int, list[int]] = {}  # of those that are icebergs: what it shows anew, what it shows now
+        self._incoming: tuple[int, Market, int, int | None] | None = None  # order_id, market, side, price
         self._open = 0  # lots of the incoming order that neither traded nor ended
         self._why: tuple[int, str | None] = (0, None)
 
@@ -239,40 +140,87 @@ class Feed:
         """
         rows = events.tobytes()
         position = -EVENT.itemsize
+        icebergs = self._icebergs
         for row in _EVENT_ROW.iter_unpack(rows):
             position += EVENT.itemsize
-            seq, time, number, kind, phase, flags, side, order_id, price, qty, leaves, delta, old_price = row
+            (
+                seq, time, number, kind, phase, flags, side, ord_type, reason, order_id, price, qty, leaves, delta,
+                old_price,
+            ) = row  # fmt: skip
             if kind == _ACCEPTED:
-                self._incoming = (order_id, self._numbers[number], side, price)
-                self._open = leaves
+                if not flags & INACTIVE:
+                    if delta:
+                        icebergs[order_id] = [delta, 0]
+                    self._incoming = (order_id, self._numbers[number], side, None if ord_type in _UNPRICED else price)
+                    self._open = leaves
             elif kind == _TRADE:
-                trade_id, _, resting_leaves = _TRADE_ROW.unpack_from(rows, position)
+                trade_id, resting_id, _, resting_leaves = _TRADE_ROW.unpack_from(rows, position)
                 market = self._touch(number)
-                (market.asks if side == _BUY else market.bids).take(price, qty, 0 if resting_leaves else 1)
-                self._open = leaves
-                market.fresh.append(PublicTrade(trade_id, price, qty, side, time))
+                if flags & UNCROSS:
+                    self._trade_in_auction(market.bids, order_id, qty, leaves)
+                    self._trade_in_auction(market.asks, resting_id, qty, resting_leaves)
+                    market.fresh.append(PublicTrade(trade_id, price, qty, 0, time))
+                else:
+                    (market.asks if side == _BUY else market.bids).take(price, qty, 0 if resting_leaves else 1)
+                    if not resting_leaves:
+                        self._forget(resting_id)
+                    elif icebergs and resting_id in icebergs:
+                        icebergs[resting_id][1] -= qty
+                    self._open = leaves
+                    market.fresh.append(PublicTrade(trade_id, price, qty, side, time))
             elif kind in (_CANCELED, _EXPIRED):
                 if self._incoming is not None and self._incoming[0] == order_id:
                     self._open = 0
-                else:
+                elif not flags & INACTIVE:
                     market = self._touch(number)
-                    (market.bids if side == _BUY else market.asks).take(price, delta, 1)
+                    self._take_off(market.bids if side == _BUY else market.asks, order_id, price, delta)
+                    icebergs.pop(order_id, None)
             elif kind == _AMENDED:
-                market = self._touch(number)
-                (market.bids if side == _BUY else market.asks).take(old_price, delta, 1)
-                self._incoming = (order_id, market, side, price)
-                self._open = leaves
+                if not flags & INACTIVE:
+                    market = self._touch(number)
+                    self._take_off(market.bids if side == _BUY else market.asks, order_id, old_price, delta)
+                    if order_id in icebergs and not flags & PRIORITY_KEPT:
+                        icebergs[order_id][1] = 0
+                    self._incoming = (order_id, market, side, None if ord_type in _UNPRICED else price)
+                    self._open = leaves
             elif kind == _PREVENTED:
-                _, smp, resting_leaves = _TRADE_ROW.unpack_from(rows, position)
+                _, resting_id, smp, resting_leaves = _TRADE_ROW.unpack_from(rows, position)
                 if smp == _DECREMENT and resting_leaves:
                     market = self._touch(number)
-                    (market.asks if side == _BUY else market.bids).take(price, qty, 0)
+                    lots = qty if resting_id not in icebergs else self._show(resting_id, resting_leaves)
+                    (market.asks if side == _BUY else market.bids).take(price, lots, 0)
                 self._open = leaves
-            elif kind == _RESTORED:
+            elif kind == _REFRESHED:
                 market = self._touch(number)
-                (market.bids if side == _BUY else market.asks).add(price, leaves)
+                (market.bids if side == _BUY else market.asks).take(price, -delta, 0)
+                icebergs[order_id][1] = delta
+            elif kind == _TRIGGERED:
+                self._let_rest()
+                self._incoming = (order_id, self._numbers[number], side, None if ord_type in _UNPRICED else price)
+                self._open = leaves
+            elif kind == _ACTIVATED:
+                market = self._touch(number)
+                limit = None if ord_type in _UNPRICED else price
+                if self._incoming is not None and self._incoming[0] == order_id:
+                    self._incoming = (order_id, market, side, limit)
+                else:
+                    if delta:
+                        icebergs[order_id] = [delta, 0]
+                    self._rest(market.bids if side == _BUY else market.asks, order_id, limit, leaves)
+            elif kind == _RESTORED:
+                if not flags & INACTIVE:
+                    market = self._touch(number)
+                    if delta:
+                        icebergs[order_id] = [delta, int(_command(commands, seq)["target_hi"])]
+                    self._rest(market.bids if side == _BUY else market.asks, order_id, price, leaves)
+            elif kind in (_INDICATIVE, _UNCROSSED):
+                state = "indicative" if kind == _INDICATIVE else "uncrossed"
+                told = Auction(state, None if reason == _NO_CROSS else price, qty, leaves, side, reason)
+                self._set_auction(self._touch(number), told)
             elif kind == _PHASE_CHANGED:
                 market = self._touch(number)
+                if (phase in _CALLS) != (market.phase in _CALLS):
+                    self._set_auction(market, CALL_BEGINS if phase in _CALLS else NO_AUCTION)
                 market.phase, market.why = phase, self._reason(commands, payload, seq)
                 self._phased.add(number)
             elif kind == _DEFINED:
@@ -286,14 +234,66 @@ class Feed:
             if flags & LAST:
                 self.seq, self.time = seq, time
                 if self._incoming is not None:
-                    if self._open:
-                        _, market, side, price = self._incoming
-                        self._mark(market)
-                        (market.bids if side == _BUY else market.asks).add(price, self._open)
-                        self._open = 0
-                    self._incoming = None
+                    self._let_rest()
                 if self._dirty:
                     yield from self._publish(seq, time)
+
+    def _let_rest(self) -> None:
+        """Have the incoming order join the book with what it has open."""
+        if self._incoming is None:
+            return
+        order_id, market, side, price = self._incoming
+        if self._open:
+            self._mark(market)
+            self._rest(market.bids if side == _BUY else market.asks, order_id, price, self._open)
+            self._open = 0
+        elif self._icebergs:
+            self._icebergs.pop(order_id, None)
+        self._incoming = None
+
+    def _rest(self, levels: Levels, order_id: int, price: int | None, lots: int) -> None:
+        """Let an order stand in the book: at its price, or out of sight if it has none."""
+        self._resting[order_id] = price
+        if price is None:
+            return
+        iceberg = self._icebergs.get(order_id) if self._icebergs else None
+        if iceberg is not None:
+            lots = iceberg[1] = min(iceberg[1] or iceberg[0], lots)
+        levels.add(price, lots)
+
+    def _take_off(self, levels: Levels, order_id: int, price: int, lots: int) -> None:
+        """Take a resting order with its open `lots`, or with what of them shows, off its price."""
+        if self._resting.pop(order_id) is not None:
+            iceberg = self._icebergs.get(order_id) if self._icebergs else None
+            levels.take(price, lots if iceberg is None else iceberg[1], 1)
+
+    def _show(self, order_id: int, most: int) -> int:
+        """Have an iceberg show at most so many lots from now on; how many fewer these are."""
+        iceberg = self._icebergs[order_id]
+        before, iceberg[1] = iceberg[1], min(iceberg[1], most)
+        return before - iceberg[1]
+
+    def _trade_in_auction(self, levels: Levels, order_id: int, qty: int, leaves: int) -> None:
+        """Take what one order has traded at the auction's price off the level where it stands."""
+        price = self._resting[order_id]
+        iceberg = self._icebergs.get(order_id)
+        if iceberg is not None:
+            before, iceberg[1] = iceberg[1], min(iceberg[0], leaves)
+            qty = before - iceberg[1]
+        if price is not None:
+            levels.take(price, qty, 0 if leaves else 1)
+        if not leaves:
+            self._forget(order_id)
+
+    def _forget(self, order_id: int) -> None:
+        del self._resting[order_id]
+        if self._icebergs:
+            self._icebergs.pop(order_id, None)
+
+    def _set_auction(self, market: Market, auction: Auction) -> None:
+        if market.auction != auction:
+            self._auctioned.setdefault(market.number, market.auction)
+            market.auction = auction
 
     def _publish(self, seq: int, time: int) -> Iterator[Change]:
         """Close a command: give each market's change, in the order in which the command touched them."""
@@ -308,9 +308,12 @@ class Feed:
             status = market.number in self._phased
             if status:
                 market.status_seq, market.status_time = seq, time
+            auction = self._auctioned.get(market.number, market.auction) != market.auction
+            if auction:
+                market.auction_seq, market.auction_time = seq, time
             defined = market is self._defined
-            if not self.restating and (book or market.fresh or status or defined):
-                yield Change(seq, time, market, book, tuple(market.fresh), status, defined)
+            if not self.restating and (book or market.fresh or status or auction or defined):
+                yield Change(seq, time, market, book, tuple(market.fresh), status, auction, defined)
             if bids.before:
                 bids.before = {}
             if asks.before:
@@ -320,6 +323,7 @@ class Feed:
             market.dirty = False
         self._dirty.clear()
         self._phased.clear()
+        self._auctioned.clear()
         self._defined = None
 
     def _touch(self, number: int) -> Market:
@@ -342,6 +346,8 @@ class Feed:
         """Forget the day before: a day's log restates the whole world, and a restart reads only that log."""
         self.markets = {}
         self._numbers = {}
+        self._resting.clear()
+        self._icebergs.clear()
         self.restating = True
 
     def _reason(self, commands: np.ndarray[Any, Any], payload: bytes, seq: int) -> str | None:
@@ -350,6 +356,11 @@ class Feed:
             why = _act(commands, payload, seq).get("why") or None
             self._why = (seq, why)
         return self._why[1]
+
+
+def _command(commands: np.ndarray[Any, Any], seq: int) -> Any:
+    """The row of the command with this seq, which is among these."""
+    return commands[seq - int(commands[0]["seq"])]
 
 
 def _act(commands: np.ndarray[Any, Any], payload: bytes, seq: int) -> dict[str, Any]:

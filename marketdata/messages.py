@@ -15,6 +15,7 @@ __all__ = [
     "DEPTHS",
     "LEVELS_PER_MESSAGE",
     "TRADES_PER_MESSAGE",
+    "Auction",
     "Book",
     "Error",
     "Frame",
@@ -30,7 +31,7 @@ __all__ = [
     "parts",
 ]
 
-CHANNELS: Final = ("book", "trades", "status")
+CHANNELS: Final = ("book", "trades", "status", "auction")
 DEPTHS: Final = (0, 10, 50)
 # So that no frame passes 1 MiB: a level takes at most 63 bytes, a trade at most 160.
 LEVELS_PER_MESSAGE: Final = 16_384
@@ -63,13 +64,14 @@ class Book(_Message, frozen=True, tag="book"):
     more: bool = False
 
 
-class Trade(msgspec.Struct, frozen=True):
-    """One trade; aggressor_side is the side of the incoming order."""
+class Trade(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """One trade; aggressor_side is the side of the incoming order. A trade of an auction has none, but `auction`."""
 
     trade_id: int
     price: str
     qty: int
-    aggressor_side: str
+    aggressor_side: str | None = None
+    auction: bool = False
     ts: int
 
 
@@ -94,6 +96,22 @@ class Status(_Message, frozen=True, tag="status"):
     ts: int
     phase: str
     reason: str | None
+
+
+class Auction(_Message, frozen=True, tag="auction"):
+    """What an uncross would do now (state indicative), or did (uncrossed); without a price: null, and no lots."""
+
+    symbol: str
+    type: str
+    seq: int
+    prev: int
+    ts: int
+    state: str
+    price: str | None
+    qty: int
+    surplus: int
+    surplus_side: str | None
+    step: str
 
 
 class Heartbeat(_Message, frozen=True, tag="hb"):

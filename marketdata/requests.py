@@ -38,7 +38,7 @@ ERROR_TEXT: Final[dict[str, str]] = {
     "MISSING_FIELD": "a field is missing",
     "BAD_VALUE": "a field's value is not allowed",
     "UNKNOWN_OP": "op is none of subscribe, unsubscribe, ping",
-    "UNKNOWN_CHANNEL": "a channel is none of book, trades, status",
+    "UNKNOWN_CHANNEL": "a channel is none of book, trades, status, auction",
     "UNKNOWN_SYMBOL": "a symbol is not listed",
     "BINARY_FRAME": "this door takes text frames only",
     "BUSY": "the trading day is being opened: ask again in a second",

@@ -9,16 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from engine.schema import Phase, Side, word
+from engine.schema import AuctionStep, Phase, Side, word
 
+from .books import Level, Levels, Market, PublicTrade
 from .checksum import CHECKSUM_LEVELS, book_crc
-from .feed import Change, Level, Levels, Market, PublicTrade
-from .messages import TRADES_PER_MESSAGE, Book, Frame, LevelRow, Status, Trade, Trades, encode, parts
+from .feed import Change
+from .messages import TRADES_PER_MESSAGE, Auction, Book, Frame, LevelRow, Status, Trade, Trades, encode, parts
 
 __all__ = ["Stream"]
 
 _PHASE_WORDS: Final = {int(phase): word(phase) for phase in Phase}
 _SIDE_WORDS: Final = {int(side): word(side) for side in Side}
+_STEP_WORDS: Final = {int(step): word(step) for step in AuctionStep}
 
 View = tuple[dict[int, Level], dict[int, Level]]
 """The best bids and asks as a depth shows them, by key of Levels."""
@@ -37,7 +39,12 @@ class Stream:
         self.market = market
         self.depth = depth
         self.readers: dict[Any, None] = {}
-        self.seq = {"book": market.book_seq, "trades": market.trades_seq, "status": market.status_seq}[channel]
+        self.seq = {
+            "book": market.book_seq,
+            "trades": market.trades_seq,
+            "status": market.status_seq,
+            "auction": market.auction_seq,
+        }[channel]
         self._snapshot: list[Frame] = []
         self._snapshot_seq = 0
         self._view: View = _view(market, depth) if depth else ({}, {})
@@ -50,6 +57,8 @@ class Stream:
                 self._snapshot = self._trades(0, list(market.recent))
             elif self.channel == "status":
                 self._snapshot = self._status(0)
+            elif self.channel == "auction":
+                self._snapshot = self._auction(0)
             else:
                 bids = _rows(market, market.bids, market.bids.best(self.depth))
                 asks = _rows(market, market.asks, market.asks.best(self.depth))
@@ -73,6 +82,11 @@ class Stream:
                 return []
             self.seq = change.seq
             return self._status(prev)
+        if self.channel == "auction":
+            if not change.auction:
+                return []
+            self.seq = change.seq
+            return self._auction(prev)
         levels = self._changed_levels() if change.book else None
         if levels is None:
             return []
@@ -112,7 +126,14 @@ class Stream:
         """Encode trades (prev 0: a snapshot), in several parts if they are many."""
         market, seq, kind = self.market, self.seq, "update" if prev else "snapshot"
         rows = [
-            Trade(t.trade_id, market.price_text(t.price), t.qty, _SIDE_WORDS[t.aggressor], t.time // 1000)
+            Trade(
+                trade_id=t.trade_id,
+                price=market.price_text(t.price),
+                qty=t.qty,
+                aggressor_side=_SIDE_WORDS.get(t.aggressor),
+                auction=not t.aggressor,
+                ts=t.time // 1000,
+            )
             for t in trades
         ]
         frames = []
@@ -127,6 +148,15 @@ class Stream:
         market, kind = self.market, "update" if prev else "snapshot"
         phase, ts = _PHASE_WORDS[market.phase], market.status_time // 1000
         return [encode(Status(market.symbol, kind, self.seq, prev, ts, phase, market.why))]
+
+    def _auction(self, prev: int) -> list[Frame]:
+        market, kind, told = self.market, "update" if prev else "snapshot", self.market.auction
+        price = None if told.price is None else market.price_text(told.price)
+        ts, side, step = market.auction_time // 1000, _SIDE_WORDS.get(told.side), _STEP_WORDS[told.step]
+        message = Auction(
+            market.symbol, kind, self.seq, prev, ts, told.state, price, told.qty, told.surplus, side, step
+        )
+        return [encode(message)]
 
 
 def _crc(market: Market) -> int:

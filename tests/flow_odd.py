@@ -6,12 +6,12 @@ from typing import Any, Final
 
 # What a damaged field is set to; the stamped seq and time are the venue's own and stay as they are.
 DAMAGE: Final[dict[str, tuple[Any, ...]]] = {
-    "kind": (0, 8, 15, 16, 17, 18, 19, 20, 21, 200, 255, 1, 2, 3, 4, 5, 6, 7),
+    "kind": (0, 8, 15, 16, 17, 18, 19, 20, 21, 22, 200, 255, 1, 2, 3, 4, 5, 6, 7),
     "side": (0, 3, 255, 1, 2),
-    "ord_type": (0, 3, 255, 1, 2),
-    "time_in_force": (0, 5, 255, 3, 4),
+    "ord_type": (0, 6, 255, 1, 2, 3, 4, 5),
+    "time_in_force": (0, 8, 255, 2, 3, 4, 5, 6, 7),
     "smp": (6, 255, 1, 5),
-    "flags": (0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 14, 15, 16, 64, 128, 255),
+    "flags": (0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 14, 15, 16, 18, 22, 32, 34, 50, 64, 66, 128, 255),
     "reserved": (1, 65535),
     "instrument": (-1, 0, 99, 2**31 - 1, -(2**31), 1, 2),
     "smp_id": (-1, 65535, 65536, 2**31 - 1, -(2**31)),
@@ -45,11 +45,11 @@ DAMAGE: Final[dict[str, tuple[Any, ...]]] = {
         b"a" * 31 + b"!",
     ),
     "target_lo": (0, -1, 1, 2**62, 2**63 - 1, -(2**63)),
-    "target_hi": (0, 1, -1, 3, 2**63 - 1, -(2**63)),
-    "stop_price": (1, -1),
-    "display_qty": (1, -1),
-    "min_qty": (1, -1),
-    "expire_time": (1, -1),
+    "target_hi": (0, 1, -1, 2, 3, 2**63 - 1, -(2**63)),
+    "stop_price": (0, 1, -1, 2**63 - 1, -(2**63), 2_000_000_001),
+    "display_qty": (0, 1, 2, -1, 2**31 - 1, -(2**31), 1_000_000_000, 1_000_000_001),
+    "min_qty": (0, 1, 2, -1, 2**31 - 1, -(2**31), 1_000_000_001),
+    "expire_time": (0, 1, -1, 2**63 - 1, -(2**63)),
     "account": (0, -1, 99, 2**31 - 1, -(2**31), 1, 2),
     "client_session": (0, -1, 1, 2**31 - 1, -(2**31)),
 }
@@ -66,6 +66,7 @@ ODD_VALUES: Final[tuple[Any, ...]] = (
 # How the text of an act may end instead of with its brace.
 ODD_ENDS: Final = (
     b',"why":"\\ud800"}', b',"why":"\\ud83e\\udd5c"}', b',"why":NaN}', b',"why":Infinity}', b',"why":1e3}',
+    b',"why":"a\\ud800"}', b',"why":"\\udfff"}', b',"by":"\\udc00\\ud800b"}', b',"why":"\\ue000\\ud7ff"}',
     b',"why":null}', b"}}", b"} ", b',"by":1}', b',"by":"\\u00e9"}', b',"by":"\xed\xa0\x80"}',
     b',"symbol":"S1"}', b',"\\u0062y":"x"}', b',"why":' + b"[" * 5000, b',"by":' + b"9" * 5000 + b"}", b',"why":"\t"}',
     b',"why":"\\t"}', b",}", b"}\n", b"}\0",

@@ -39,7 +39,9 @@ VERIFICATION_FAILED = 3
 CANNOT_CONNECT = 4
 INTERRUPTED = 130
 
-RIGHT = frozenset({"order", "qty", "leaves", "cum", "price", "tick", "min price", "max price", "max lots", "lot"})
+RIGHT = frozenset(
+    {"order", "qty", "leaves", "cum", "price", "stop", "tick", "min price", "max price", "max lots", "lot"}
+)
 DEFAULT_DATA = Path("venue")
 DEFAULT_URL = "http://127.0.0.1:8410"
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from cashew.book import Book
     from cashew.ladder import Ladder
     from cashew.market import MarketData
-    from cashew.messages import PhaseChange, Trade
+    from cashew.messages import Auction, PhaseChange, Trade
     from cashew.streams import Latest, Stream
 
 __all__ = ["instruments", "md"]
@@ -27,9 +27,10 @@ def md(
     url: UrlOption = DEFAULT_URL,
     json_lines: JsonOption = False,
 ) -> None:
-    """Watch book, trades and phase live.
+    """Watch book, trades, phase and auctions live.
 
-    A ladder on a terminal, else one line per change. Needs no key.
+    A ladder on a terminal, else one line per change. In a call it shows price, volume and surplus of its uncross as it
+    would be now. Needs no key.
     """
     asyncio.run(watch(symbol, depth, url, json_lines))
 
@@ -47,7 +48,7 @@ def instruments(url: UrlOption = DEFAULT_URL, json_lines: JsonOption = False) ->
         for one in listed.values():
             put({"ev": "instrument", **as_record(one)}, "", True)
         return
-    columns = ("symbol", "phase", "quote", "tick", "min price", "max price", "max lots", "lot", "name")
+    columns = ("symbol", "phase", "quote", "tick", "min price", "max price", "max lots", "lot", "name", "group")
     put_table(
         columns,
         [
@@ -61,6 +62,7 @@ def instruments(url: UrlOption = DEFAULT_URL, json_lines: JsonOption = False) ->
                 one.max_order_qty,
                 f"{one.contract_size} {one.unit}",
                 one.name,
+                one.group,
             )
             for one in listed.values()
         ],
@@ -77,12 +79,14 @@ async def watch(symbol: str, depth: int, url: str, json_lines: bool) -> None:
         books = await market.watch_book(symbol)
         trades = await market.watch_trades(symbol)
         phases = await market.watch_status(symbol)
+        auctions = await market.watch_auction(symbol)
         ladder = Ladder(market.instruments[symbol], market.books[symbol], depth=depth)
         live = is_terminal() and not json_lines
         tasks = [
             asyncio.create_task(follow_book(ladder, books, live, json_lines)),
             asyncio.create_task(follow_trades(ladder, trades, live, json_lines)),
             asyncio.create_task(follow_phase(ladder, phases, live, json_lines)),
+            asyncio.create_task(follow_auction(ladder, auctions, live, json_lines)),
         ]
         if live:
             tasks.append(asyncio.create_task(draw(ladder, market)))
@@ -128,7 +132,8 @@ async def follow_trades(ladder: Ladder, trades: Stream[Trade], live: bool, json_
     async for trade in trades:
         ladder.trades.append(trade)
         if not live:
-            text = f"{trade.symbol} trade {trade.trade_id}: {trade.qty} @ {trade.price}, {trade.aggressor_side} came in"
+            came = "in the auction" if trade.auction else f"{trade.aggressor_side} came in"
+            text = f"{trade.symbol} trade {trade.trade_id}: {trade.qty} @ {trade.price}, {came}"
             put({"ev": "trade", **as_record(trade)}, f"{text}, {clock(trade.ts)} UTC", json_lines)
 
 
@@ -140,3 +145,15 @@ async def follow_phase(ladder: Ladder, phases: Stream[PhaseChange], live: bool, 
         if not live:
             why = f" ({phase.reason})" if phase.reason else ""
             put({"ev": "status", **as_record(phase)}, f"{phase.symbol} is {phase.phase}{why}", json_lines)
+
+
+async def follow_auction(ladder: Ladder, auctions: Stream[Auction], live: bool, json_lines: bool) -> None:
+    from cashew.commands.order import as_record
+    from cashew.ladder import auction_text
+
+    async for auction in auctions:
+        ladder.auction = auction
+        if not live and (json_lines or auction.state != "none"):
+            record = {"ev": "auction", **as_record(auction), "qty": auction.qty, "surplus": auction.surplus}
+            what = "auction" if auction.state == "uncrossed" else "call"
+            put(record, f"{auction.symbol} {what}: {auction_text(auction)}", json_lines)

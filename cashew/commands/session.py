@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from cashew.commands.common import DEFAULT_URL, JsonOption, KeyOption, UrlOption, operate, put
+from cashew.commands.common import (
+    DEFAULT_URL,
+    USAGE,
+    CommandFailed,
+    JsonOption,
+    KeyOption,
+    UrlOption,
+    operate,
+    put,
+)
 
 __all__ = ["app", "new_account", "new_day"]
 
@@ -16,68 +25,142 @@ app = typer.Typer(
     help="Open, halt, resume, close trading. Needs an operator's key; the log keeps every act and its reason.",
 )
 
-SymbolArgument = Annotated[str, typer.Argument(help="One instrument, or ALL.", metavar="SYMBOL|ALL")]
+SymbolArgument = Annotated[
+    str | None, typer.Argument(help="One instrument, or ALL; absent with --group.", metavar="SYMBOL|ALL")
+]
+GroupOption = Annotated[
+    str | None, typer.Option("--group", help="All instruments of a group, such as W320F.", metavar="GROUP")
+]
 WhyOption = Annotated[str, typer.Option("--why", help="The reason, which goes into the log.", metavar="TEXT")]
 
 
 @app.command("pre-open")
 def pre_open(
-    symbol: SymbolArgument,
     why: WhyOption,
+    symbol: SymbolArgument = None,
+    group: GroupOption = None,
     url: UrlOption = DEFAULT_URL,
     key: KeyOption = None,
     json_lines: JsonOption = False,
 ) -> None:
     """Collect orders without matching them."""
-    act("pre_open", symbol, why, url, key, json_lines)
+    act({"action": "pre_open", "why": why, **meant(symbol, group)}, url, key, json_lines)
 
 
 @app.command("open")
 def open_(
-    symbol: SymbolArgument,
     why: WhyOption,
+    symbol: SymbolArgument = None,
+    group: GroupOption = None,
     url: UrlOption = DEFAULT_URL,
     key: KeyOption = None,
     json_lines: JsonOption = False,
 ) -> None:
-    """Open for continuous trading."""
-    act("open", symbol, why, url, key, json_lines)
+    """Open for continuous trading; a call ends with its uncross.
+
+    Of a closed instrument orders that cross are uncrossed first.
+    """
+    act({"action": "open", "why": why, **meant(symbol, group)}, url, key, json_lines)
 
 
 @app.command(epilog='Example: cashew session halt W320F2703 --why "warehouse fire" --key operator.key')
 def halt(
-    symbol: SymbolArgument,
     why: WhyOption,
+    symbol: SymbolArgument = None,
+    group: GroupOption = None,
     url: UrlOption = DEFAULT_URL,
     key: KeyOption = None,
     json_lines: JsonOption = False,
 ) -> None:
     """Stop trading; orders can still be canceled."""
-    act("halt", symbol, why, url, key, json_lines)
+    act({"action": "halt", "why": why, **meant(symbol, group)}, url, key, json_lines)
 
 
 @app.command()
 def resume(
-    symbol: SymbolArgument,
     why: WhyOption,
+    symbol: SymbolArgument = None,
+    group: GroupOption = None,
+    call: Annotated[
+        int,
+        typer.Option(
+            "--call",
+            help="How long the re-opening call lasts; 0: until you end it.",
+            metavar="SECONDS",
+            min=0,
+            max=86_400,
+        ),
+    ] = 5,
     url: UrlOption = DEFAULT_URL,
     key: KeyOption = None,
     json_lines: JsonOption = False,
 ) -> None:
-    """Go on trading after a halt."""
-    act("resume", symbol, why, url, key, json_lines)
+    """Go on after a halt, through a re-opening call.
+
+    The instrument is in pre_open then. The exchange ends that call by itself, with its uncross, and trading is
+    continuous again; `session open` ends it at once.
+    """
+    body = {"action": "resume", "why": why, "call_seconds": call, **meant(symbol, group)}
+    resumed = act(body, url, key, json_lines)
+    if not json_lines and call:
+        print(f"this call ends by itself in {call} s, with its uncross: then {resumed} again")
+    elif not json_lines:
+        print("this call lasts until somebody ends it: cashew session open")
 
 
 @app.command()
 def close(
-    symbol: SymbolArgument,
     why: WhyOption,
+    symbol: SymbolArgument = None,
+    group: GroupOption = None,
     url: UrlOption = DEFAULT_URL,
     key: KeyOption = None,
     json_lines: JsonOption = False,
 ) -> None:
     """Close; day orders expire."""
-    act("close", symbol, why, url, key, json_lines)
+    act({"action": "close", "why": why, **meant(symbol, group)}, url, key, json_lines)
+
+
+@app.command(epilog='Example: cashew session phase W320F2703 pre_close --why "end of day" --key operator.key')
+def phase(
+    names: Annotated[
+        list[str],
+        typer.Argument(help="One instrument or ALL, and the phase; with --group the phase.", metavar="NAME PHASE"),
+    ],
+    why: WhyOption,
+    group: GroupOption = None,
+    override: Annotated[
+        bool, typer.Option("--override", help="For this instrument alone: acts on its group and on ALL pass it by.")
+    ] = False,
+    at_last_match: Annotated[
+        bool, typer.Option("--at-last-match", help="End the session at its last match, without an uncross.")
+    ] = False,
+    url: UrlOption = DEFAULT_URL,
+    key: KeyOption = None,
+    json_lines: JsonOption = False,
+) -> None:
+    """Set any phase that may follow: cashew session phase SYMBOL|ALL PHASE
+
+    The phases and what each lets in are in engine/PHASES.md.
+    """
+    *symbols, name = names
+    if len(symbols) > 1:
+        raise CommandFailed("name one instrument (or ALL), and the phase", USAGE)
+    target = meant(symbols[0] if symbols else None, group)
+    body = {"action": "phase", "phase": name.replace("-", "_"), "why": why, **target}
+    act({**body, "override": override, "at_last_match": at_last_match}, url, key, json_lines)
+
+
+@app.command()
+def uncross(
+    symbol: Annotated[str, typer.Argument(help="An instrument in a call.", metavar="SYMBOL")],
+    why: WhyOption,
+    url: UrlOption = DEFAULT_URL,
+    key: KeyOption = None,
+    json_lines: JsonOption = False,
+) -> None:
+    """Trade what a call has collected, and go on with the call."""
+    act({"action": "uncross", "why": why, "symbol": symbol}, url, key, json_lines)
 
 
 def new_day(
@@ -118,13 +201,34 @@ def new_account(
         put(event, f"account {account} of {member} is defined", json_lines)
 
 
-def act(action: str, symbol: str, why: str, url: str, key: KeyOption, json_lines: bool) -> None:
-    """Send one phase act and show each instrument that changed, and how many orders that ended."""
-    body = {"action": action, "symbol": symbol, "why": why}
-    expired = 0
+def meant(symbol: str | None, group: str | None) -> dict[str, str]:
+    """The instruments of an act, as its body names them."""
+    if (symbol is None) == (group is None):
+        raise CommandFailed("name one instrument, or ALL, or a --group", USAGE)
+    return {"symbol": symbol} if symbol is not None else {"group": group or ""}
+
+
+def act(body: dict[str, Any], url: str, key: KeyOption, json_lines: bool) -> str:
+    """Send one phase act; show each instrument that changed, each uncross, and how many orders expired.
+
+    Gives the symbols that changed, for a sentence.
+    """
+    from cashew.ladder import auction_text
+    from cashew.messages import Auction, record
+
+    expired, changed = 0, []
     for event in operate(url, key, "/operator/session", body):
-        expired += event.get("ev") == "order.expired"
-        if json_lines or event.get("ev") == "phase.changed":
-            put(event, f"{event.get('symbol', symbol)} is now {event.get('phase', '?')}", json_lines)
+        kind = event.get("ev")
+        symbol = event.get("symbol", body.get("symbol", "?"))
+        expired += kind == "order.expired"
+        if kind == "phase.changed":
+            changed.append(symbol)
+            put(event, f"{symbol} is now {event.get('phase', '?')}", json_lines)
+        elif kind == "auction.uncrossed":
+            told = record({**event, "state": "uncrossed"}, Auction)
+            put(event, f"{symbol} was uncrossed: it {auction_text(told)}", json_lines)
+        elif json_lines:
+            put(event, "", True)
     if expired and not json_lines:
-        print(f"{expired} day orders have expired")
+        print(f"{expired} orders have expired")
+    return f"{changed[0]} is continuous" if len(changed) == 1 else f"{len(changed)} instruments are continuous"

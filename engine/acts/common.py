@@ -6,8 +6,14 @@ import json
 import re
 from typing import Any, NamedTuple
 
-from engine.schema import NAME_PATTERN, Code, EventKind
+import numpy as np
+import numpy.typing as npt
 
+from engine.core.layout import MODE_AT, PERMITS, PHASE
+from engine.phases import PHASES
+from engine.schema import NAME_PATTERN, Code, EventKind, Phase
+
+Words = npt.NDArray[np.int64]
 _NAME = re.compile(NAME_PATTERN)
 TEXT_MAX = 200
 
@@ -21,6 +27,16 @@ class Fact(NamedTuple):
     phase: int = 0
     reason: int = 0
     qty: int = 0
+    price: int = 0
+    order_id: int = 0
+    flags: int = 0
+
+
+def enter_phase(ins: Words, row: int, phase: Phase) -> None:
+    """Put an instrument into a phase, with what the table of phases says of it (R9)."""
+    rule = PHASES[phase]
+    ins[row + PHASE] = phase
+    ins[row + PERMITS] = rule.permits | rule.mode << MODE_AT
 
 
 class Refusal(Exception):

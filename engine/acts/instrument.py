@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from engine.acts.common import Fact, Refusal, check_keys, integer, name, text
+from engine.acts.common import Fact, Refusal, check_keys, enter_phase, integer, name, text
 from engine.core.layout import (
+    ASIDE,
     BEST,
     BITS0,
     BITS1,
@@ -16,6 +17,7 @@ from engine.core.layout import (
     FAR_BASE,
     FAR_LEVELS,
     FAR_USED,
+    GROUP,
     INSTRUMENT,
     INSTRUMENT_WORDS,
     INSTRUMENTS,
@@ -30,10 +32,14 @@ from engine.core.layout import (
     NO_SELL,
     NODE4,
     NODE8,
-    PHASE,
+    OUTSIDE_LEVELS,
     PREV,
     PRICE,
     PROTECTION,
+    REFERENCE,
+    STOPS,
+    TREE,
+    TREE_USED,
     WINDOW,
     WINDOW_LO,
     WORDS2,
@@ -45,6 +51,7 @@ from engine.schema import (
     MAX_FAR_LEVELS,
     MAX_ORDER_QTY,
     MAX_PRICE_TICKS,
+    MAX_STOP_LEVELS,
     MAX_WINDOW_TICKS,
     SYMBOL_ALL,
     Code,
@@ -57,7 +64,7 @@ if TYPE_CHECKING:
     from engine.apply import State
 
 REQUIRED = {"symbol", "ccy", "unit", "contract_size", "tick", "min_price", "max_price", "max_order_qty"}
-OPTIONAL = frozenset({"name", "protection_ticks", "reference_price", "window_ticks"})
+OPTIONAL = frozenset({"name", "group", "protection_ticks", "reference_price", "window_ticks"})
 
 
 class _Band(NamedTuple):
@@ -65,6 +72,7 @@ class _Band(NamedTuple):
     high: int
     window_low: int
     width: int
+    reference: int
 
 
 def _price(terms: dict[str, Any], key: str, tick: Tick) -> int:
@@ -98,7 +106,7 @@ def _band(terms: dict[str, Any]) -> _Band:
             raise Refusal(Code.BAD_TERMS)
     width = min(high - low + 1, integer(terms, "window_ticks", 1, MAX_WINDOW_TICKS, DEFAULT_WINDOW_TICKS))
     start = min(max(middle - width // 2, low), high - width + 1)
-    return _Band(low, high, start, width)
+    return _Band(low, high, start, width, middle)
 
 
 def define_instrument(state: State, terms: dict[str, Any]) -> list[Fact]:
@@ -108,6 +116,7 @@ def define_instrument(state: State, terms: dict[str, Any]) -> list[Fact]:
     name(terms, "ccy")
     name(terms, "unit")
     text(terms, "name")
+    group = name(terms, "group") if "group" in terms else ""
     integer(terms, "contract_size", 1, MAX_CONTRACT_SIZE)
     max_qty = integer(terms, "max_order_qty", 1, MAX_ORDER_QTY)
     protection = integer(terms, "protection_ticks", 0, MAX_ORDER_QTY, DEFAULT_PROTECTION_TICKS)
@@ -127,7 +136,9 @@ def define_instrument(state: State, terms: dict[str, Any]) -> list[Fact]:
     state.instrument_terms.append(dict(terms))
     row = number * INSTRUMENT_WORDS
     ins = arrays.ins
-    ins[row + PHASE] = Phase.CLOSED
+    enter_phase(ins, row, Phase.CLOSED)
+    ins[row + GROUP] = state.groups.setdefault(group, len(state.groups)) if group else 0
+    ins[row + REFERENCE] = band.reference
     ins[row + MIN_PRICE], ins[row + MAX_PRICE] = band.low, band.high
     ins[row + MAX_QTY], ins[row + PROTECTION] = max_qty, protection
     ins[row + WINDOW_LO], ins[row + WINDOW] = band.window_low, band.width
@@ -147,13 +158,32 @@ def define_instrument(state: State, terms: dict[str, Any]) -> list[Fact]:
         _make_levels(state, first, band.width + far_levels, number)
         arrays.n8.reshape(-1, NODE8)[first : first + band.width, PRICE] = band.window_low + np.arange(band.width)
         h[LEVELS_USED] = first + band.width + far_levels
-        base = int(h[FAR_USED])
-        ins[row + FAR_BASE + side] = base
-        far = arrays.far.reshape(-1, 2)
-        far[base : base + far_levels, 1] = first + band.width + np.arange(far_levels)
-        h[FAR_USED] = base + far_levels
+        _make_far_list(state, row + FAR_BASE + side, first + band.width, far_levels)
+        ins[row + TREE + side] = h[TREE_USED]
+        h[TREE_USED] += band.width + 1
+    _make_stops(state, row, number)
     h[INSTRUMENTS] = number
     return [Fact(EventKind.INSTRUMENT_DEFINED, instrument=number, phase=Phase.CLOSED)]
+
+
+def _make_far_list(state: State, field: int, first: int, size: int) -> None:
+    """Give a side its list of prices outside the window; `size` levels from `first` on serve it."""
+    arrays, h = state.arrays, state.arrays.h
+    base = int(h[FAR_USED])
+    arrays.ins[field] = base
+    arrays.far.reshape(-1, 2)[base : base + size, 1] = first + np.arange(size)
+    h[FAR_USED] = base + size
+
+
+def _make_stops(state: State, row: int, number: int) -> None:
+    """Give an instrument its book of waiting stops, and the queue of what is kept aside (R58, R60)."""
+    ins = state.arrays.ins
+    ins[row + STOPS + BEST], ins[row + STOPS + BEST + 1] = NO_BUY, NO_SELL
+    first = state.limits.levels + 1 + (number - 1) * OUTSIDE_LEVELS
+    _make_levels(state, first, OUTSIDE_LEVELS, number)
+    for side in (0, 1):
+        _make_far_list(state, row + STOPS + FAR_BASE + side, first + side * MAX_STOP_LEVELS, MAX_STOP_LEVELS)
+    ins[row + ASIDE] = first + OUTSIDE_LEVELS - 1
 
 
 def _make_levels(state: State, first: int, size: int, instrument: int) -> None:

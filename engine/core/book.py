@@ -16,6 +16,7 @@ from engine.core.layout import (
     BITS2,
     FAR_BASE,
     FAR_COUNT,
+    FLAGS,
     INSTRUMENT,
     INSTRUMENT_WORDS,
     LEVEL,
@@ -27,11 +28,13 @@ from engine.core.layout import (
     NODE8,
     PREV,
     PRICE,
+    STOPS,
     WINDOW,
     WINDOW_LO,
     WORDS2,
 )  # fmt: skip
 from engine.core.memory import core, door
+from engine.schema import MAX_FAR_LEVELS, MAX_STOP_LEVELS
 
 
 @inline
@@ -181,7 +184,7 @@ def next_price(d, row, g, price):
     base = s.ins[row + FAR_BASE + g]
     if g == 1:
         found = I(NO_SELL)
-        if price < low + width - 1:
+        if width > 0 and price < low + width - 1:
             offset = window_above(door(s), row, g, max(price - low, I(-1)))
             if offset >= 0:
                 found = low + offset
@@ -191,7 +194,7 @@ def next_price(d, row, g, price):
                 found = min(found, s.far[2 * (base + place)])
         return found
     found = I(NO_BUY)
-    if price > low:
+    if width > 0 and price > low:
         offset = window_below(door(s), row, g, min(price - low, width))
         if offset >= 0:
             found = low + offset
@@ -219,6 +222,17 @@ def is_far(s, row, price):
 
 
 @inline
+def append(s, level, x):
+    """Put record x last in the queue of a level whose bits and best price need no change."""
+    last = I(s.n4[level * NODE4 + PREV])
+    s.n4[x * NODE4 + NEXT] = level
+    s.n4[x * NODE4 + PREV] = last
+    s.n4[x * NODE4 + LEVEL] = level
+    s.n4[last * NODE4 + NEXT] = x
+    s.n4[level * NODE4 + PREV] = x
+
+
+@inline
 def join(s, row, g, x, price):
     """Put record x last in the queue of its price (R21, R23)."""
     offset = price - s.ins[row + WINDOW_LO]
@@ -230,12 +244,7 @@ def join(s, row, g, x, price):
         s.bits[s.ins[row + BITS2 + g] + (w >> 12)] |= shl(U(1), (w >> 6) & 63)
     else:
         level = far_open(door(s), row, g, price)
-    last = I(s.n4[level * NODE4 + PREV])
-    s.n4[x * NODE4 + NEXT] = level
-    s.n4[x * NODE4 + PREV] = last
-    s.n4[x * NODE4 + LEVEL] = level
-    s.n4[last * NODE4 + NEXT] = x
-    s.n4[level * NODE4 + PREV] = x
+    append(s, level, x)
     best = s.ins[row + BEST + g]
     if g == 0:
         s.ins[row + BEST] = max(best, price)
@@ -268,7 +277,7 @@ def vacate(d, row, g, price):
 
 @inline
 def leave(s, x, g):
-    """Take record x out of its level."""
+    """Take record x out of its level in the book."""
     r4 = x * NODE4
     after = I(s.n4[r4 + NEXT])
     before = I(s.n4[r4 + PREV])
@@ -276,3 +285,55 @@ def leave(s, x, g):
     s.n4[after * NODE4 + PREV] = before
     if after == before:
         vacate(door(s), I(s.n4[r4 + INSTRUMENT]) * INSTRUMENT_WORDS, g, s.n8[x * NODE8 + PRICE])
+
+
+@inline
+def unlink(s, x):
+    """Take record x out of its queue; whether the queue is empty now."""
+    after = I(s.n4[x * NODE4 + NEXT])
+    before = I(s.n4[x * NODE4 + PREV])
+    s.n4[before * NODE4 + NEXT] = after
+    s.n4[after * NODE4 + PREV] = before
+    return after == before
+
+
+@outline
+def wait_as_stop(d, row, g, x, stop_price):
+    """Put record x of side g among the stops of its instrument (R60); there is room (R15)."""
+    s = core(d)
+    join(s, row + STOPS, 1 - g, x, stop_price)
+    return I(0)
+
+
+@inline
+def stop_price_of(s, x):
+    """The stop price of a waiting stop: that of the level in which it waits."""
+    return s.n8[I(s.n4[x * NODE4 + LEVEL]) * NODE8 + PRICE]
+
+
+@outline
+def stop_waiting(d, x):
+    """Take record x from among the stops."""
+    s = core(d)
+    row = I(s.n4[x * NODE4 + INSTRUMENT]) * INSTRUMENT_WORDS + STOPS
+    price = stop_price_of(s, x)
+    if unlink(s, x):
+        vacate(door(s), row, 2 - (I(s.n4[x * NODE4 + FLAGS]) & 3), price)
+    return I(0)
+
+
+@outline
+def stops_full(d, row, g, stop_price):
+    """R15: a new stop price beyond the maximum."""
+    s = core(d)
+    return (
+        s.ins[row + STOPS + FAR_COUNT + 1 - g] >= MAX_STOP_LEVELS
+        and far_level(door(s), row + STOPS, 1 - g, stop_price) == 0
+    )
+
+
+@outline
+def far_full(d, row, g, price):
+    """R15: a new far level beyond the maximum."""
+    s = core(d)
+    return s.ins[row + FAR_COUNT + g] >= MAX_FAR_LEVELS and far_level(door(s), row, g, price) == 0

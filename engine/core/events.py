@@ -18,15 +18,17 @@ from engine.core.layout import (
     NODE8,
     OP,
     ORDER_ID,
+    OUTSIDE,
     PHASE,
     PRICE,
     QTY,
     RULE_OF,
     SEQ,
+    SUBJECT,
     TIME,
 )  # fmt: skip
 from engine.core.memory import core, door
-from engine.schema import LAST, CommandKind, EventKind
+from engine.schema import INACTIVE, LAST, CommandKind, EventKind
 
 AMEND = int(CommandKind.ORDER_AMEND)
 CANCEL = int(CommandKind.ORDER_CANCEL)
@@ -34,6 +36,8 @@ REJECTED = int(EventKind.ORDER_REJECTED)
 CANCELED = int(EventKind.ORDER_CANCELED)
 TRADE = int(EventKind.TRADE)
 PREVENTED = int(EventKind.ORDER_PREVENTED)
+UNCROSSED = int(EventKind.AUCTION_UNCROSSED)
+WAITS = int(INACTIVE)
 
 
 @inline
@@ -80,7 +84,7 @@ def put_id(s, n, words, at):
 @inline
 def order_attributes(flags):
     """Side, type and time in force of an order record as the attribute word of an event."""
-    return ((flags & 3) << 24) | (((flags >> FLAG_TYPE) & 3) << 32) | (((flags >> FLAG_TIF) & 7) << 40)
+    return ((flags & 3) << 24) | (((flags >> FLAG_TYPE) & 7) << 32) | (((flags >> FLAG_TIF) & 7) << 40)
 
 
 @outline
@@ -101,11 +105,38 @@ def put_order_row(d, n, kind, x, leaves, delta, old_price, reason, extra):
 
 @outline
 def put_canceled(d, n, kind, x, delta, reason, named):
-    """ORDER_CANCELED or ORDER_EXPIRED of record x, whose LEAVES are still what they were (R29); n + 1."""
+    """ORDER_CANCELED or ORDER_EXPIRED of record x, whose LEAVES are still what they were (R29); n + 1.
+
+    Its client id is told where the command means this order: a cancel (`named`), or an amend."""
     s = core(d)
-    put_order_row(door(s), n, kind, x, I(0), delta, I(0), reason, I(0))
-    if named:
+    extra = I(WAITS) if I(s.n4[x * NODE4 + FLAGS]) & OUTSIDE != 0 else I(0)
+    put_order_row(door(s), n, kind, x, I(0), delta, I(0), reason, extra)
+    if named or (s.h[OP] == AMEND and s.h[SUBJECT] == x):
         put_id(s, n, s.ids, I(s.n4[x * NODE4 + BEARS]) * ENTRY_WORDS)
+    return n + 1
+
+
+@outline
+def put_bearing(d, n, kind, x, delta, old_price, extra):
+    """The same as put_order_row, with the client id that the order bears; n + 1."""
+    s = core(d)
+    put_order_row(door(s), n, kind, x, I(s.n4[x * NODE4 + LEAVES]), delta, old_price, I(0), extra)
+    put_id(s, n, s.ids, I(s.n4[x * NODE4 + BEARS]) * ENTRY_WORDS)
+    return n + 1
+
+
+@outline
+def put_auction(d, n, kind, instrument, price, volume, surplus, step):
+    """AUCTION_INDICATIVE or AUCTION_UNCROSSED (R53, R54); n + 1."""
+    s = core(d)
+    side = I(0)
+    if surplus > 0:
+        side = I(1)
+    elif surplus < 0:
+        side = I(2)
+    put_head(s, n, kind, instrument, I(0), s.ins[instrument * INSTRUMENT_WORDS + PHASE], I(0),
+             (side << 24) | (step << 48), I(0))  # fmt: skip
+    put_body(s, n, price, volume, abs(surplus), I(0), I(0), I(0))
     return n + 1
 
 

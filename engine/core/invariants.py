@@ -8,13 +8,17 @@ from engine.core.layout import (
     ACCOUNT,
     ACCOUNT_WORDS,
     ACCOUNTS,
+    ASIDE,
     BEARS,
     BEST,
     BITS0,
     BITS1,
     BITS2,
     BUMP,
+    BUYS,
+    CALLING,
     DIRECT_MASK,
+    DISPLAY,
     ENTRY,
     ENTRY_END,
     ENTRY_PLACE,
@@ -24,13 +28,19 @@ from engine.core.layout import (
     FAR_LEVELS,
     FLAGS,
     FREE,
+    GIVES_UP,
+    ICEBERG,
     INSTRUMENT,
     INSTRUMENT_WORDS,
     INSTRUMENTS,
+    LAST,
+    LAST_ID,
     LEAVES,
     LEVEL,
     LEVELS,
     LIVE,
+    MODE_AT,
+    MORE_WORDS,
     NEXT,
     NO_BUY,
     NO_SELL,
@@ -39,16 +49,26 @@ from engine.core.layout import (
     OPEN_ORDERS,
     ORDER_BASE,
     ORDER_ID,
+    OUTSIDE,
+    PARKED,
+    PERMITS,
+    PHASE,
     PREV,
     PRICE,
     QTY,
+    SHOWN,
     SPILL_MASK,
     SPILLED,
+    STOPPED,
+    STOPS,
+    UNPRICED,
     WINDOW,
     WINDOW_LO,
     WORDS2,
 )  # fmt: skip
 from engine.core.state import Arrays
+from engine.phases import Mode
+from engine.schema import Phase
 
 
 def _bits(arrays: Arrays, base: int, count: int) -> set[int]:
@@ -84,6 +104,7 @@ def _check_queue(arrays: Arrays, level: int, row: int, g: int, price: int, live:
         assert int(n4[r4 + PREV]) == before, "links agree in both directions"
         assert int(n4[r4 + LEVEL]) == level and int(n8[x * NODE8 + PRICE]) == price, "an order lies at its price"
         assert int(n4[r4 + INSTRUMENT]) * INSTRUMENT_WORDS == row and (int(n4[r4 + FLAGS]) & 3) - 1 == g
+        _check_more(arrays, x)
         assert 0 < int(n4[r4 + LEAVES]) <= int(n4[r4 + QTY]), "a resting order has open lots"
         order_id = int(n8[x * NODE8 + ORDER_ID])
         assert order_id > 0 and order_id not in live, "an order rests once"
@@ -91,6 +112,60 @@ def _check_queue(arrays: Arrays, level: int, row: int, g: int, price: int, live:
         before, x = x, int(n4[r4 + NEXT])
     assert int(n4[level * NODE4 + PREV]) == before
     return int(n4[level * NODE4 + NEXT]) != level
+
+
+def _check_more(arrays: Arrays, x: int) -> None:
+    """An order in the book is marked as such, and an iceberg shows some of its lots (R47)."""
+    flags, leaves = int(arrays.n4[x * NODE4 + FLAGS]), int(arrays.n4[x * NODE4 + LEAVES])
+    assert not flags & OUTSIDE, "what is in the book is not outside"
+    assert not flags & GIVES_UP or flags & UNPRICED, "what gives up rests only in a call"
+    if flags & ICEBERG:
+        display, shown = (int(arrays.more[x * MORE_WORDS + field]) for field in (DISPLAY, SHOWN))
+        assert 0 < shown <= min(display, leaves), "an iceberg shows some of its lots"
+
+
+def _check_outside(arrays: Arrays, number: int, live: dict[int, int]) -> None:
+    """Stops wait at rising stop prices, each in its level (R60); what is kept aside stands in one queue (R58)."""
+    row = number * INSTRUMENT_WORDS
+    ins, n4, n8 = arrays.ins, arrays.n4, arrays.n8
+    for g in (0, 1):
+        base, count = int(ins[row + STOPS + FAR_BASE + g]), int(ins[row + STOPS + FAR_COUNT + g])
+        prices = [int(arrays.far[2 * place]) for place in range(base, base + count)]
+        assert prices == sorted(set(prices)), "stop prices rise"
+        best = int(ins[row + STOPS + BEST + g])
+        assert best == (max(prices, default=NO_BUY) if g == 0 else min(prices, default=NO_SELL))
+        for place, price in enumerate(prices, base):
+            level = int(arrays.far[2 * place + 1])
+            assert int(n8[level * NODE8 + PRICE]) == price
+            assert _walk(arrays, level, STOPPED, 2 - g, live), "a stop price has stops"
+        if int(ins[row + PHASE]) == Phase.CONTINUOUS and ins[row + LAST_ID]:
+            last = int(ins[row + LAST])
+            assert best < last if g == 0 else best > last, "no stop waits that the last trade reaches (R60)"
+    _walk(arrays, int(ins[row + ASIDE]), PARKED, 0, live)
+    if ins[row + CALLING]:
+        assert int(ins[row + PERMITS]) >> MODE_AT == Mode.CALL, "sums are kept in calls only"
+        assert int(ins[row + BUYS]) == sum(
+            int(n4[x * NODE4 + LEAVES])
+            for x in live.values()
+            if int(n4[x * NODE4 + INSTRUMENT]) == number
+            and int(n4[x * NODE4 + FLAGS]) & 3 == 1
+            and not int(n4[x * NODE4 + FLAGS]) & OUTSIDE
+        )
+
+
+def _walk(arrays: Arrays, level: int, flag: int, side: int, live: dict[int, int]) -> bool:
+    """Walk the queue of a level outside the book; note its orders in `live`; whether it has any."""
+    n4, n8 = arrays.n4, arrays.n8
+    before, x = level, int(n4[level * NODE4 + NEXT])
+    while x != level:
+        flags = int(n4[x * NODE4 + FLAGS])
+        assert int(n4[x * NODE4 + PREV]) == before and int(n4[x * NODE4 + LEVEL]) == level
+        assert flags & OUTSIDE == flag and side in (0, flags & 3)
+        order_id = int(n8[x * NODE8 + ORDER_ID])
+        assert order_id > 0 and order_id not in live, "an order waits once"
+        live[order_id] = x
+        before, x = x, int(n4[x * NODE4 + NEXT])
+    return before != level
 
 
 def _check_side(arrays: Arrays, number: int, g: int, live: dict[int, int]) -> None:
@@ -152,6 +227,10 @@ def check(state: Any) -> None:
     for number in range(1, int(arrays.h[INSTRUMENTS]) + 1):
         for g in (0, 1):
             _check_side(arrays, number, g, live)
+        _check_outside(arrays, number, live)
         row = number * INSTRUMENT_WORDS
-        assert int(arrays.ins[row + BEST]) < int(arrays.ins[row + BEST + 1]), "no book is crossed (R14, R20)"
+        if int(arrays.ins[row + PERMITS]) >> MODE_AT >= Mode.CONTINUOUS:
+            assert int(arrays.ins[row + BEST]) < int(arrays.ins[row + BEST + 1]), (
+                "no book is crossed where orders trade"
+            )
     _check_orders(arrays, live)

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+from engine.core.calls import tell
+from engine.core.entry import MALFORMED, UNKNOWN_ACCOUNT, UNKNOWN_INSTRUMENT, bears_id, is_lasting
 from engine.core.events import mark_last, put_body, put_head, reject_other, reject_place
-from engine.core.ids import fetch_id, find_order, is_client_id
+from engine.core.ids import fetch_id, find_order
 from engine.core.lane import I, inline, kernel, outline
 from engine.core.layout import (
     ACCOUNT,
@@ -14,16 +16,21 @@ from engine.core.layout import (
     ACCOUNTS,
     BASE,
     BUMP,
+    CALLING,
     CANCELING,
     CAPACITY,
+    CLOSING,
+    CLOSING_OF,
     CURSOR,
     CURSOR_AT,
     CURSOR_COUNT,
     CURSOR_REASON,
-    CURSOR_RECORD,
     DIRECT_MASK,
+    DIRTY,
+    ELECT,
     ENTRY,
     ENTRY_WORDS,
+    EXPIRE,
     FLAG_TIF,
     FLAGS,
     FRESH,
@@ -32,11 +39,12 @@ from engine.core.layout import (
     INSTRUMENT,
     INSTRUMENT_WORDS,
     INSTRUMENTS,
-    LEAVES,
     LEVELS,
     LIVE,
-    MATCHING,
+    MORE_WORDS,
+    NEVER,
     NEXT,
+    NEXT_EXPIRY,
     NODE4,
     NODE8,
     OP,
@@ -44,20 +52,29 @@ from engine.core.layout import (
     OPEN_ORDERS,
     ORDER_BASE,
     ORDER_ID,
-    PHASE,
+    PENDING,
     PREV,
     RESTATING,
     SEQ,
     SESSION,
     STAGE,
+    STUCK,
+    TELL_AT,
+    TELL_TO,
     TIME,
     WINDOW,
     WINDOW_LO,
+    WORK_AT,
+    WORK_COUNT,
 )  # fmt: skip
-from engine.core.matching import ENDED_CANCELED, ENDED_EXPIRED, cancel_resting, settle, sweep
+from engine.core.matching import ENDED_CANCELED, ENDED_EXPIRED, cancel_resting, go_on
 from engine.core.memory import core, door, enter, fetch
-from engine.core.orders import MALFORMED, PRE_OPEN, UNKNOWN_ACCOUNT, UNKNOWN_INSTRUMENT, amend, cancel, place, restore
-from engine.schema import ACT_FIRST, Code, CommandKind, EventKind, Reason, TimeInForce
+from engine.core.orders import MAY_CANCEL, amend, cancel, may_leave, place
+from engine.core.restore import restore
+from engine.core.sorting import sort_scratch
+from engine.core.stops import elect
+from engine.core.uncross import work
+from engine.schema import ACT_FIRST, OF_SESSION, Code, CommandKind, EventKind, Reason, TimeInForce
 
 PLACE, CANCEL, AMEND = int(CommandKind.ORDER_PLACE), int(CommandKind.ORDER_CANCEL), int(CommandKind.ORDER_AMEND)
 MASS_CANCEL, TICK = int(CommandKind.ORDER_MASS_CANCEL), int(CommandKind.CLOCK_TICK)
@@ -68,55 +85,17 @@ MASS_CANCELED, DISCONNECTED = int(EventKind.MASS_CANCELED), int(EventKind.DISCON
 TICKED = int(EventKind.CLOCK_TICKED)
 BY_MASS_CANCEL, BY_DISCONNECT = int(Reason.MASS_CANCEL), int(Reason.DISCONNECT)
 DAY_ORDER = int(Code.DAY_ORDER)
-DAY = int(TimeInForce.DAY)
+GTD = int(TimeInForce.GTD)
 AHEAD = 8  # how many commands ahead memory is asked for
 LARGE = 20_000  # ids or live orders from which on that pays
 ROOM = 8  # events that a command may write before it asks for room again
 
 
 @outline
-def _sift(d, start, count):
-    """Restore the heap order of scratch[0:count] below `start` (largest first)."""
-    s = core(d)
-    root = start
-    value = s.scratch[root]
-    while True:
-        child = 2 * root + 1
-        if child >= count:
-            break
-        if child + 1 < count and s.scratch[child + 1] > s.scratch[child]:
-            child += 1
-        if s.scratch[child] <= value:
-            break
-        s.scratch[root] = s.scratch[child]
-        root = child
-    s.scratch[root] = value
-    return I(0)
-
-
-@outline
-def _sort(d, count):
-    """Sort scratch[0:count], rising (heap sort: no recursion, no allocation)."""
-    s = core(d)
-    i = count // 2 - 1
-    while i >= 0:
-        _sift(door(s), i, count)
-        i -= 1
-    end = count - 1
-    while end > 0:
-        top = s.scratch[0]
-        s.scratch[0] = s.scratch[end]
-        s.scratch[end] = top
-        _sift(door(s), I(0), end)
-        end -= 1
-    return I(0)
-
-
-@outline
 def _gather(d, account, instrument, side, session, most):
     """Order ids of live orders to cancel, rising, in scratch; how many (R33, R34).
 
-    account 0: any account, and then only day orders of the client session."""
+    account 0: any account, and then only orders of the client session that are neither gtc nor gtd."""
     s = core(d)
     h = s.h
     count = I(0)
@@ -127,57 +106,78 @@ def _gather(d, account, instrument, side, session, most):
         if order_id != 0:
             flags = I(s.n4[r4 + FLAGS])
             own = I(s.n4[r4 + INSTRUMENT])
+            wanted = session == 0 or I(s.n4[r4 + SESSION]) == session
             if account != 0:
-                wanted = I(s.n4[r4 + ACCOUNT]) == account
+                wanted = wanted and I(s.n4[r4 + ACCOUNT]) == account
             else:
-                wanted = I(s.n4[r4 + SESSION]) == session and (flags >> FLAG_TIF) & 7 == DAY
+                wanted = wanted and not is_lasting((flags >> FLAG_TIF) & 7)
             if wanted and (instrument == 0 or own == instrument) and (side == 0 or flags & 3 == side):
-                if s.ins[own * INSTRUMENT_WORDS + PHASE] >= PRE_OPEN:
+                if may_leave(s, x, own * INSTRUMENT_WORDS, I(MAY_CANCEL)):
                     s.scratch[count] = order_id
                     count += 1
         x += 1
-    _sort(door(s), count)
+    sort_scratch(door(s), count)
     return count
 
 
 @outline
-def _cancel_list(d, n, start, count, reason):
-    """Cancel scratch[start:count] one by one; returns (n, first one not done)."""
+def _gather_due(d):
+    """Order ids of the gtd orders whose time has come, rising, in scratch; how many (R49)."""
     s = core(d)
-    i = start
-    while i < count:
-        if n + ROOM > s.h[CAPACITY]:
-            break
+    h = s.h
+    count = I(0)
+    following = I(NEVER)
+    x = h[ORDER_BASE]
+    while x < h[BUMP]:
+        order_id = s.n8[x * NODE8 + ORDER_ID]
+        if order_id != 0 and (I(s.n4[x * NODE4 + FLAGS]) >> FLAG_TIF) & 7 == GTD:
+            expire = s.more[x * MORE_WORDS + EXPIRE]
+            if expire <= h[TIME]:
+                s.scratch[count] = order_id
+                count += 1
+            else:
+                following = min(following, expire)
+        x += 1
+    h[NEXT_EXPIRY] = following
+    sort_scratch(door(s), count)
+    return count
+
+
+@outline
+def _cancel_list(d, n):
+    """Go on with a mass cancel, disconnect or expiry: the orders of scratch, from CURSOR_AT to CURSOR_COUNT."""
+    s = core(d)
+    h = s.h
+    i = h[CURSOR_AT]
+    reason = h[CURSOR_REASON]
+    while i < h[CURSOR_COUNT] and n < h[CAPACITY]:
         x = find_order(s, s.scratch[i])
         if reason == 0:
             n = cancel_resting(door(s), n, x, I(EXPIRED), I(ENDED_EXPIRED), I(0), False)
         else:
             n = cancel_resting(door(s), n, x, I(CANCELED), I(ENDED_CANCELED), reason, False)
         i += 1
-    return n, i
-
-
-@outline
-def _cancel_many(d, n, start, count, reason):
-    """Go on with a mass cancel, disconnect or expiry; its own closing event comes last."""
-    s = core(d)
-    h = s.h
-    n, done = _cancel_list(door(s), n, start, count, reason)
-    if done < count:
-        h[CURSOR] = CANCELING
-        h[CURSOR_AT] = done
-        h[CURSOR_COUNT] = count
-        h[CURSOR_REASON] = reason
-        return n
-    h[CURSOR] = IDLE
-    if reason != 0:
-        kind = I(MASS_CANCELED) if reason == BY_MASS_CANCEL else I(DISCONNECTED)
-        packed = h[CURSOR_RECORD]
-        instrument = (packed >> 32) & 0xFFFFFF
-        put_head(s, n, kind, instrument, packed & 0xFFFFFFFF, I(0), I(0), (packed >> 56) << 24, I(0))
-        put_body(s, n, I(0), count, I(0), I(0), I(0), I(0))
-        n += 1
+    h[CURSOR_AT] = i
+    if i == h[CURSOR_COUNT]:
+        h[CURSOR] = IDLE
+    else:
+        h[STUCK] = 1
     return n
+
+
+@inline
+def _cancel_many(s, count, reason, closing, of):
+    """Set about canceling the orders of scratch; then indicatives, and the command's own closing event."""
+    h = s.h
+    h[CURSOR] = CANCELING
+    h[CURSOR_AT] = 0
+    h[CURSOR_COUNT] = count
+    h[CURSOR_REASON] = reason
+    h[CLOSING] = closing
+    h[CLOSING_OF] = of
+    h[TELL_AT] = 1
+    h[TELL_TO] = h[INSTRUMENTS]
+    h[PENDING] = 1
 
 
 @outline
@@ -187,9 +187,14 @@ def _rare(d, n, c, kind):
     h = s.h
     w0 = s.cmd[c]
     side = (w0 >> 8) & 255
-    if (s.cmd[c + 4] | s.cmd[c + 5] | s.cmd[c + 6] | s.cmd[c + 7]) != 0 and not is_client_id(s.cmd, c + 4):
+    if (s.cmd[c + 4] | s.cmd[c + 5] | s.cmd[c + 6] | s.cmd[c + 7]) != 0 and not bears_id(door(s), c):
         return reject_other(door(s), n, c, I(MALFORMED), I(0))
     if kind == TICK:
+        if h[TIME] >= h[NEXT_EXPIRY]:
+            count = _gather_due(door(s))
+            h[CURSOR_COUNT] = count
+            _cancel_many(s, count, I(0), I(TICKED), I(0))
+            return n
         put_head(s, n, I(TICKED), I(0), I(0), I(0), I(0), I(0), I(0))
         put_body(s, n, I(0), I(0), I(0), I(0), I(0), I(0))
         return n + 1
@@ -198,38 +203,84 @@ def _rare(d, n, c, kind):
     account = s.cmd[c + 15] & 0xFFFFFFFF
     if account - 1 >= h[ACCOUNTS] or account == 0:
         return reject_other(door(s), n, c, I(UNKNOWN_ACCOUNT), I(0))
+    session = s.cmd[c + 15] >> 32
     if kind == DISCONNECT:
-        session = s.cmd[c + 15] >> 32
-        h[CURSOR_RECORD] = account
         count = I(0)
         if session != 0:
             count = _gather(door(s), I(0), I(0), I(0), session, h[BUMP])
-        return _cancel_many(door(s), n, I(0), count, I(BY_DISCONNECT))
+        _cancel_many(s, count, I(BY_DISCONNECT), I(DISCONNECTED), account)
+        return n
     instrument = s.cmd[c + 1] & 0xFFFFFFFF
     if instrument > h[INSTRUMENTS]:
         return reject_other(door(s), n, c, I(UNKNOWN_INSTRUMENT), I(0))
-    h[CURSOR_RECORD] = account | (instrument << 32) | (side << 56)
-    count = _gather(door(s), account, instrument, side, I(0), s.acc[account * ACCOUNT_WORDS + OPEN_ORDERS])
-    return _cancel_many(door(s), n, I(0), count, I(BY_MASS_CANCEL))
+    count = I(0)
+    of_session = (w0 >> 40) & OF_SESSION != 0
+    if not (of_session and session == 0):
+        count = _gather(door(s), account, instrument, side, session if of_session else I(0),
+                        s.acc[account * ACCOUNT_WORDS + OPEN_ORDERS])  # fmt: skip
+    _cancel_many(s, count, I(BY_MASS_CANCEL), I(MASS_CANCELED), account | (instrument << 32) | (side << 56))
+    return n
 
 
 @outline
-def _resume(d, n):
-    """Go on with the command that ran out of room (R36)."""
+def _close(d, n):
+    """The closing event of a mass cancel, a disconnect or a tick that let orders expire; n + 1."""
     s = core(d)
     h = s.h
-    if h[CURSOR] == CANCELING:
-        return _cancel_many(door(s), n, h[CURSOR_AT], h[CURSOR_COUNT], h[CURSOR_REASON])
-    h[CURSOR] = IDLE
-    x = h[CURSOR_RECORD]
-    limit = h[CURSOR_AT]
-    r4 = x * NODE4
-    g = (I(s.n4[r4 + FLAGS]) & 3) - 1
-    row = I(s.n4[r4 + INSTRUMENT]) * INSTRUMENT_WORDS
-    n, left = sweep(s, n, x, row, 1 - g, limit, I(s.n4[r4 + LEAVES]))
-    if h[CURSOR] == MATCHING:
+    if n >= h[CAPACITY]:
+        h[STUCK] = 1
         return n
-    return settle(s, n, x, row, g, limit, left)
+    packed = h[CLOSING_OF]
+    count = h[CURSOR_COUNT] if h[CLOSING] != TICKED else I(0)
+    put_head(s, n, h[CLOSING], (packed >> 32) & 0xFFFFFF, packed & 0xFFFFFFFF, I(0), I(0), (packed >> 56) << 24, I(0))
+    put_body(s, n, I(0), count, I(0), I(0), I(0), I(0))
+    h[CLOSING] = 0
+    return n + 1
+
+
+@outline
+def _tell_next(d, n):
+    """Tell the next of the instruments whose indicative may have changed (R53); n."""
+    s = core(d)
+    h = s.h
+    instrument = h[TELL_AT]
+    row = instrument * INSTRUMENT_WORDS
+    if s.ins[row + CALLING] != 0 and s.ins[row + DIRTY] != 0:
+        n = tell(door(s), n, instrument)
+        if h[STUCK] != 0:
+            return n
+        s.ins[row + DIRTY] = 0
+    h[TELL_AT] = instrument + 1
+    return n
+
+
+@outline
+def _carry_on(d, n):
+    """Do what the present command still has to do, as far as there is room for events (R36); n."""
+    s = core(d)
+    h = s.h
+    h[STUCK] = 0
+    while h[STUCK] == 0:
+        if h[CURSOR] == CANCELING:
+            n = _cancel_list(door(s), n)
+        elif h[CURSOR] != IDLE:
+            n = go_on(door(s), n)
+        elif h[ELECT] != 0:
+            n = elect(door(s), n)
+        elif h[WORK_AT] < h[WORK_COUNT]:
+            n = work(door(s), n, s.work[h[WORK_AT]])
+        elif h[TELL_AT] <= h[TELL_TO]:
+            n = _tell_next(door(s), n)
+        elif h[CLOSING] != 0:
+            n = _close(door(s), n)
+        else:
+            h[PENDING] = 0
+            h[WORK_COUNT] = 0
+            h[WORK_AT] = 0
+            h[TELL_TO] = 0
+            h[TELL_AT] = 1
+            break
+    return n
 
 
 @inline
@@ -297,15 +348,15 @@ def run(handle, cmd, ev, low, high, events, room):
     s = enter(handle, cmd, ev)
     n = I(events)
     s.h[CAPACITY] = room
-    if s.h[CURSOR] != IDLE:
+    if (s.h[CURSOR] | s.h[PENDING]) != 0:
         s.h[BASE] += n
-        n = _resume(door(s), n)
-        if s.h[CURSOR] == IDLE:
+        n = _carry_on(door(s), n)
+        if (s.h[CURSOR] | s.h[PENDING]) == 0:
             mark_last(s, n)
     i = I(low)
     large = s.h[IDS] > LARGE
     wide = s.h[LIVE] > LARGE
-    while i < high and s.h[CURSOR] == IDLE:
+    while i < high and (s.h[CURSOR] | s.h[PENDING]) == 0:
         c = i * 16
         kind = s.cmd[c] & 255
         if ACT_FIRST <= kind <= ACT_LAST or n + ROOM > room:
@@ -331,9 +382,12 @@ def run(handle, cmd, ev, low, high, events, room):
         else:
             n = _rare(door(s), n, c, kind)
         i += 1
-        if s.h[CURSOR] == IDLE:
+        if (s.h[CURSOR] | s.h[PENDING]) != 0:
+            s.h[PENDING] = 1
+            n = _carry_on(door(s), n)
+        if s.h[PENDING] == 0:
             mark_last(s, n)
-    if s.h[CURSOR] != IDLE:
+    if s.h[PENDING] != 0:
         s.h[BASE] -= n
     return (i << 32) | n
 

@@ -21,6 +21,7 @@ from numba import njit, types
 from numba.core import cgutils
 
 from engine import kernel_cache
+from engine.core.whole import KernelCompiler, PartCompiler
 
 _config: Any = numba.config
 PLAIN = bool(_config.DISABLE_JIT)
@@ -74,9 +75,11 @@ if PLAIN:
 
 else:
     _config.CACHE_DIR = str(CACHE)
-    kernel = njit(cache=True, nogil=True, boundscheck=CHECKED)
-    inline = njit(nogil=True, boundscheck=CHECKED, forceinline=not CHECKED)
-    outline = njit(nogil=True, boundscheck=CHECKED)
+    part: Any = {"nogil": True, "boundscheck": CHECKED, "no_cfunc_wrapper": True}
+    kernel = njit(cache=True, pipeline_class=KernelCompiler, **part)
+    part.update(pipeline_class=PartCompiler, no_cpython_wrapper=True)
+    inline = njit(forceinline=not CHECKED, **part)
+    outline = njit(**part)
     I = np.int64  # noqa: E741
     U = np.uint64
 

@@ -2,25 +2,54 @@
 
 Record r: int32 fields at node4[16 r + F], int64 fields at node8[8 r + F] of the same memory.  Records
 1 .. order_base-1 are price levels (each the sentinel of its own circular queue), the rest are orders; 0 is none.
+What few orders have (a display quantity, an expiry) lies apart, so that the record stays one line.
 """
 
 from __future__ import annotations
 
+from engine.schema import MAX_STOP_LEVELS
+
 # Records, int32 fields
 NEXT, PREV, LEVEL, LEAVES, ACCOUNT, ENTRY, SMP_KEY, FLAGS = range(8)
 QTY, SESSION, INSTRUMENT, BEARS = 10, 11, 12, 13
-# Records, int64 fields
+# Records, int64 fields; a level's TOTAL is kept during a call only
 ORDER_ID, PRICE = 4, 7
+TOTAL = 4
 NODE4, NODE8 = 16, 8
-# FLAGS of an order: side, time in force, self-match instruction, post-only, type
+# FLAGS of an order: side, time in force, self-match instruction, post-only, type, and what it is besides
 FLAG_TIF, FLAG_SMP, FLAG_POST, FLAG_TYPE = 2, 5, 8, 9
+ICEBERG = 1 << 12
+GIVES_UP = 1 << 13  # what it cannot trade at once is canceled: ioc, fok, market, market_to_limit
+UNPRICED = 1 << 14  # ranks at the edge of the band in a call (R51)
+STOPPED = 1 << 15  # waits as a stop (R60)
+PARKED = 1 << 16  # kept aside for the closing call (R58)
+APART = UNPRICED | STOPPED | PARKED
+OUTSIDE = STOPPED | PARKED  # live, but not in the book
+
+# What few orders have (int64, by record)
+SHOWN, DISPLAY, EXPIRE = range(3)
+MORE_WORDS = 4
 
 # Instrument rows (int64); pairs are (buy, sell)
-PHASE, MIN_PRICE, MAX_PRICE, MAX_QTY, PROTECTION, WINDOW_LO, WINDOW = range(7)
+PHASE, MIN_PRICE, MAX_PRICE, MAX_QTY, PROTECTION, WINDOW_LO, WINDOW, PERMITS = range(8)
 LEVELS, BEST, BITS0, BITS1, BITS2, FAR_COUNT, FAR_BASE = 8, 10, 12, 14, 16, 18, 20
 WORDS2, FAR_LEVELS = 22, 23
-INSTRUMENT_WORDS = 32
+LAST, LAST_ID, REFERENCE, CLOSE, CLOSE_KNOWN, ASIDE = range(24, 30)  # ASIDE: level of the orders kept aside
+EDGE_PRICED = 30  # pair, in a call: priced orders at the edge of the band
+# The second half is a book of its own, of the stops that wait, by stop price and without a window: buy stops are its
+# sell side (the lowest first), sell stops its buy side (the highest first).  What of its fields a book without window
+# has no use for holds the call.
+STOPS = 32
+HIGH, LOW, OVERRIDE, GROUP, CALLING = STOPS, STOPS + 1, STOPS + 2, STOPS + 3, STOPS + 4
+DIRTY = STOPS + 7
+TREE = STOPS + 24  # pair: sums of the lots by price
+TOLD_PRICE, TOLD_VOLUME, TOLD_SURPLUS, TOLD_STEP = range(STOPS + 26, STOPS + 30)
+LEAVERS = STOPS + 30  # whether orders came that the uncross ends (R56)
+BUYS = STOPS + 31  # lots of all buys
+INSTRUMENT_WORDS = 64
+OUTSIDE_LEVELS = 2 * MAX_STOP_LEVELS + 1  # of an instrument: stop prices of both sides, and what is kept aside
 NO_BUY, NO_SELL = -(1 << 62), 1 << 62  # best price of an empty side
+MODE_AT = 16  # PERMITS holds the Permit bits of the phase, and from this bit on its Mode
 
 # Account rows (int64)
 MEMBER, OWNER, OPEN_ORDERS = range(3)
@@ -38,11 +67,24 @@ ID_MASK, DIRECT_MASK, SPILL_MASK, SPILLED, ORDER_BASE, LEVEL_LIMIT, LEVELS_USED,
 SEQ, BASE, OP, CAPACITY = range(20, 24)  # of the command in hand; BASE: event number of its index 0; room for events
 CURSOR, CURSOR_RECORD, CURSOR_AT, CURSOR_COUNT, CURSOR_REASON = range(24, 29)
 INCOMING_ENDED, BITS_USED, FAR_USED = range(29, 32)
+SUBJECT = 32  # record of the order that the present amend is about
+FIRST_TRADE = 33  # NEXT_TRADE when the present market_to_limit began to trade
+NEXT_EXPIRY, TREE_USED = 34, 35
+PENDING = 36  # whether the command has more to do than CURSOR says, in this order:
+ELECT = 37  # the instrument whose stops are being elected (R61)
+WORK_AT, WORK_COUNT, WORK_STEP, WORK_SUB = range(38, 42)  # what entering a phase brings, instrument by instrument (R42)
+TELL_AT, TELL_TO = 42, 43  # instruments whose indicative is to be told (R53)
+CLOSING, CLOSING_OF = 44, 45  # kind of the closing event, and whose (account, instrument, side)
+UNCROSS_PRICE, UNCROSS_LEFT, UNCROSS_VOLUME = 46, 47, 48
+STUCK = 49  # whether the next event has no room: only then is work put off, so that the last event knows it is that
 RULE_OF = 64  # rule number of each code
 ADDRESSES = 112  # of the arrays, in the order of memory.Core; they mean nothing outside the process
 HEADER_WORDS = 128
 
 # CURSOR
-IDLE, MATCHING, CANCELING = range(3)
+IDLE, MATCHING, CANCELING, SETTLING = range(4)
 # STAGE
 FRESH, RESTATING, OPEN = range(3)
+# Bits of a word of the work list, above the instrument's number
+ENTERS_CALL, ACTIVATES, UNCROSSES, IF_CROSSED, SETS_CLOSE, ELECTS = (1 << bit for bit in range(32, 38))
+NEVER = (1 << 63) - 1

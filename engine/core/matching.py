@@ -6,13 +6,25 @@ current only where the work is put aside or another function has to read them.
 
 from __future__ import annotations
 
-from engine.core.book import join, leave, level_at, next_price, vacate
+from engine.core.book import (
+    append,
+    far_full,
+    is_far,
+    join,
+    leave,
+    level_at,
+    next_price,
+    stop_waiting,
+    unlink,
+    vacate,
+)  # fmt: skip
+from engine.core.calls import count_lots
 from engine.core.events import (
-    AMEND,
     CANCELED,
     PREVENTED,
     TRADE,
     order_attributes,
+    put_bearing,
     put_canceled,
     put_order_row,
     put_trade,
@@ -23,44 +35,68 @@ from engine.core.layout import (
     ACCOUNT,
     ACCOUNT_WORDS,
     BEST,
+    CALLING,
     CAPACITY,
     CURSOR,
     CURSOR_AT,
     CURSOR_RECORD,
+    DISPLAY,
+    ELECT,
     ENTRY_END,
+    FIRST_TRADE,
     FLAG_SMP,
     FLAG_TIF,
     FLAG_TYPE,
     FLAGS,
     FREE,
+    GIVES_UP,
+    HIGH,
+    ICEBERG,
+    IDLE,
     INCOMING_ENDED,
     INSTRUMENT,
     INSTRUMENT_WORDS,
+    LAST,
+    LAST_ID,
     LEAVES,
+    LEVEL,
     LIVE,
+    LOW,
     MATCHING,
+    MORE_WORDS,
     NEXT,
     NEXT_TRADE,
     NODE4,
     NODE8,
-    OP,
     OPEN_ORDERS,
     ORDER_ID,
+    PARKED,
+    PENDING,
     PHASE,
     PREV,
+    PRICE,
     QTY,
+    SETTLING,
+    SHOWN,
     SMP_KEY,
+    STOPPED,
+    STOPS,
+    STUCK,
+    UNPRICED,
 )  # fmt: skip
 from engine.core.memory import core, door
-from engine.schema import OrdStatus, OrdType, Reason, Smp, TimeInForce
+from engine.schema import EventKind, OrdStatus, OrdType, Phase, Reason, Smp, TimeInForce
 
 FILLED, ENDED_CANCELED, ENDED_EXPIRED = int(OrdStatus.FILLED), int(OrdStatus.CANCELED), int(OrdStatus.EXPIRED)
 SMP_NONE, CANCEL_RESTING, CANCEL_INCOMING = int(Smp.NONE), int(Smp.CANCEL_RESTING), int(Smp.CANCEL_INCOMING)
 CANCEL_BOTH, DECREMENT = int(Smp.CANCEL_BOTH), int(Smp.DECREMENT)
 IOC, FOK = int(TimeInForce.IOC), int(TimeInForce.FOK)
-MARKET = int(OrdType.MARKET)
+LIMIT, MARKET, MARKET_TO_LIMIT = int(OrdType.LIMIT), int(OrdType.MARKET), int(OrdType.MARKET_TO_LIMIT)
+REFRESHED, ACTIVATED = int(EventKind.ORDER_REFRESHED), int(EventKind.ORDER_ACTIVATED)
+CONTINUOUS = int(Phase.CONTINUOUS)
+EVENTS_AT_ONCE = 4  # a prevention that ends both orders makes three, and what is left of an order one
 BY_IOC, BY_FOK, BY_PROTECTION = int(Reason.IOC), int(Reason.FOK), int(Reason.PROTECTION)
-BY_SELF_MATCH = int(Reason.SELF_MATCH)
+BY_SELF_MATCH, BY_LEVELS = int(Reason.SELF_MATCH), int(Reason.LEVELS_FULL)
 
 
 @inline
@@ -81,11 +117,30 @@ def release(s, x, status):
 
 
 @outline
+def withdraw(d, x):
+    """Take a live order out of wherever it waits: book, stops, or kept aside; LEAVES are still what waited there."""
+    s = core(d)
+    flags = I(s.n4[x * NODE4 + FLAGS])
+    if flags & STOPPED != 0:
+        return stop_waiting(door(s), x)
+    if flags & PARKED != 0:
+        unlink(s, x)
+        return I(0)
+    row = I(s.n4[x * NODE4 + INSTRUMENT]) * INSTRUMENT_WORDS
+    g = (flags & 3) - 1
+    if s.ins[row + CALLING] != 0:
+        count_lots(door(s), row, g, I(s.n4[x * NODE4 + LEVEL]), s.n8[x * NODE8 + PRICE],
+                   -I(s.n4[x * NODE4 + LEAVES]), I(-1) if flags & UNPRICED == 0 else I(0))  # fmt: skip
+    leave(s, x, g)
+    return I(0)
+
+
+@outline
 def cancel_resting(d, n, x, kind, status, reason, named):
-    """Take a resting order off the book with one event (R29, R33, R34, R43); n + 1."""
+    """Take a live order off, wherever it waits, with one event (R29, R33, R34, R43, R49); n + 1."""
     s = core(d)
     n = put_canceled(door(s), n, kind, x, I(s.n4[x * NODE4 + LEAVES]), reason, named)
-    leave(s, x, (I(s.n4[x * NODE4 + FLAGS]) & 3) - 1)
+    withdraw(door(s), x)
     release(s, x, status)
     return n
 
@@ -94,8 +149,7 @@ def cancel_resting(d, n, x, kind, status, reason, named):
 def _end_decremented(d, n, x, lots, resting):
     """Cancel an order that a decrement has emptied: its qty is what was filled, delta_qty = lots (R27)."""
     s = core(d)
-    named = (not resting) and s.h[OP] == I(AMEND)
-    n = put_canceled(door(s), n, I(CANCELED), x, lots, I(BY_SELF_MATCH), named)
+    n = put_canceled(door(s), n, I(CANCELED), x, lots, I(BY_SELF_MATCH), False)
     if resting:
         leave(s, x, (I(s.n4[x * NODE4 + FLAGS]) & 3) - 1)
     release(s, x, I(ENDED_CANCELED))
@@ -133,6 +187,8 @@ def prevent(d, n, x, m, q):
         s.n4[m4 + QTY] = I(s.n4[m4 + QTY]) - lots
         s.n4[r4 + LEAVES] = q_after
         s.n4[r4 + QTY] = qty - lots
+        if I(s.n4[m4 + FLAGS]) & ICEBERG != 0:
+            s.more[m * MORE_WORDS + SHOWN] = min(s.more[m * MORE_WORDS + SHOWN], rest_after)
         if rest_after == 0:
             n = _end_decremented(door(s), n, m, lots, True)
         if q_after == 0:
@@ -151,31 +207,96 @@ def prevent(d, n, x, m, q):
 def cancel_incoming(d, n, x, reason):
     """Cancel what is left (LEAVES) of the incoming order in record x; n + 1."""
     s = core(d)
-    n = put_canceled(door(s), n, I(CANCELED), x, I(s.n4[x * NODE4 + LEAVES]), reason, s.h[OP] == I(AMEND))
+    n = put_canceled(door(s), n, I(CANCELED), x, I(s.n4[x * NODE4 + LEAVES]), reason, False)
     release(s, x, I(ENDED_CANCELED))
     return n
 
 
 @outline
 def fok_fills(d, row, og, limit, q, key, mode):
-    """Whether matching would fill q lots whole at `limit` or better (R26); touches nothing."""
+    """Whether matching would fill q lots at once at `limit` or better (R26, R48); touches nothing.
+
+    A level that has an order which ends the walk gives what stands and shows before it; any other all it has."""
     s = core(d)
     price = s.ins[row + BEST + og]
     sign = 2 * og - 1
     while (limit - price) * sign >= 0:
         level = level_at(s, row, og, price)
         m = I(s.n4[level * NODE4 + NEXT])
+        seen = q
         while m != level:
             if mode != SMP_NONE and I(s.n4[m * NODE4 + SMP_KEY]) == key:
                 if mode != CANCEL_RESTING:
                     return False
             else:
-                q -= I(s.n4[m * NODE4 + LEAVES])
-                if q <= 0:
+                rest = I(s.n4[m * NODE4 + LEAVES])
+                q -= rest
+                if I(s.n4[m * NODE4 + FLAGS]) & ICEBERG != 0:
+                    rest = s.more[m * MORE_WORDS + SHOWN]
+                seen -= rest
+                if seen <= 0:
                     return True
             m = I(s.n4[m * NODE4 + NEXT])
+        if q <= 0:
+            return True
         price = next_price(door(s), row, og, price)
     return False
+
+
+@outline
+def _trade_shown(d, n, x, m, q):
+    """Trade incoming x, which has q lots left, with what the iceberg m shows (R47); returns (n, q left)."""
+    s = core(d)
+    h = s.h
+    m4 = m * NODE4
+    flags = I(s.n4[x * NODE4 + FLAGS])
+    instrument = I(s.n4[x * NODE4 + INSTRUMENT])
+    shown = s.more[m * MORE_WORDS + SHOWN]
+    f = min(q, shown)
+    q -= f
+    shown -= f
+    rest = I(s.n4[m4 + LEAVES]) - f
+    trade_id = h[NEXT_TRADE]
+    h[NEXT_TRADE] = trade_id + 1
+    put_trade(s, n, I(TRADE), instrument, I(s.n4[x * NODE4 + ACCOUNT]), s.ins[instrument * INSTRUMENT_WORDS + PHASE],
+              order_attributes(flags), s.n8[x * NODE8 + ORDER_ID], s.n8[m * NODE8 + PRICE], f, q,
+              I(s.n4[x * NODE4 + QTY]) - q, trade_id, s.n8[m * NODE8 + ORDER_ID], I(s.n4[m4 + ACCOUNT]), I(0),
+              rest)  # fmt: skip
+    n += 1
+    s.n4[m4 + LEAVES] = rest
+    if rest == 0:
+        leave(s, m, (I(s.n4[m4 + FLAGS]) & 3) - 1)
+        release(s, m, I(FILLED))
+        return n, q
+    if shown == 0:
+        shown = min(s.more[m * MORE_WORDS + DISPLAY], rest)
+        level = I(s.n4[m4 + LEVEL])
+        unlink(s, m)
+        append(s, level, m)
+        n = put_order_row(door(s), n, I(REFRESHED), m, rest, shown, I(0), I(0), I(0))
+    s.more[m * MORE_WORDS + SHOWN] = shown
+    return n, q
+
+
+@outline
+def note_trades(d, row, first, last):
+    """Trades were made from price `first` to `last`: note the last (R64), and whether stops are reached (R61)."""
+    s = core(d)
+    h = s.h
+    s.ins[row + LAST] = last
+    s.ins[row + LAST_ID] = h[NEXT_TRADE] - 1
+    high = max(first, last)
+    low = min(first, last)
+    if h[ELECT] != 0:
+        high = max(high, s.ins[row + HIGH])
+        low = min(low, s.ins[row + LOW])
+    elif s.ins[row + PHASE] != CONTINUOUS or (s.ins[row + STOPS + BEST + 1] > high and s.ins[row + STOPS + BEST] < low):
+        return I(0)
+    s.ins[row + HIGH] = high
+    s.ins[row + LOW] = low
+    h[ELECT] = row // INSTRUMENT_WORDS
+    h[PENDING] = 1
+    return I(0)
 
 
 @inline
@@ -195,6 +316,9 @@ def sweep(s, n, x, row, og, limit, q):
     attributes = order_attributes(flags)
     phase = s.ins[row + PHASE]
     room = h[CAPACITY]
+    trades = h[NEXT_TRADE]
+    first = s.ins[row + BEST + og]
+    last = first
     while q > 0:
         price = s.ins[row + BEST + og]
         if (limit - price) * sign < 0:
@@ -203,13 +327,18 @@ def sweep(s, n, x, row, og, limit, q):
         m = I(s.n4[level * NODE4 + NEXT])
         qty = I(s.n4[r4 + QTY])
         met = False
+        shows = False
+        before = h[NEXT_TRADE]
         while True:
             m4 = m * NODE4
-            if n + 4 > room:
+            if n + EVENTS_AT_ONCE > room:
                 h[CURSOR] = MATCHING
                 break
             if mode != SMP_NONE and I(s.n4[m4 + SMP_KEY]) == key:
                 met = True
+                break
+            if I(s.n4[m4 + FLAGS]) & ICEBERG != 0:
+                shows = True
                 break
             rest = I(s.n4[m4 + LEAVES])
             f = min(q, rest)
@@ -232,6 +361,12 @@ def sweep(s, n, x, row, og, limit, q):
         s.n4[m * NODE4 + PREV] = level
         if m == level:
             vacate(door(s), row, og, price)
+        if shows:
+            n, q = _trade_shown(door(s), n, x, m, q)
+        if h[NEXT_TRADE] != before:
+            last = price
+            if before == trades:
+                first = price
         if h[CURSOR] != 0:
             s.n4[r4 + LEAVES] = q
             h[CURSOR_RECORD] = x
@@ -239,6 +374,8 @@ def sweep(s, n, x, row, og, limit, q):
             break
         if met:
             n, q = prevent(door(s), n, x, m, q)
+    if h[NEXT_TRADE] != trades:
+        note_trades(door(s), row, first, last)
     return n, q
 
 
@@ -254,24 +391,85 @@ def settle(s, n, x, row, g, price, q):
         release(s, x, I(FILLED))
         return n
     flags = I(s.n4[r4 + FLAGS])
-    tif = (flags >> FLAG_TIF) & 7
-    if (flags >> FLAG_TYPE) & 3 == MARKET or tif >= IOC:
+    if flags & GIVES_UP != 0:
         return _give_up(door(s), n, x, flags)
+    if is_far(s, row, price) and far_full(door(s), row, g, price):
+        return cancel_incoming(door(s), n, x, I(BY_LEVELS))
     join(s, row, g, x, price)
+    if flags & ICEBERG != 0:
+        s.more[x * MORE_WORDS + SHOWN] = min(s.more[x * MORE_WORDS + DISPLAY], q)
     return n
+
+
+@inline
+def bring_in(s, x, limit, trades):
+    """Have the order in record x come in once the command's function has returned (R36): it trades, or is settled only.
+
+    All but the commonest ways in go by this, so that matching is compiled into few functions."""
+    h = s.h
+    h[CURSOR] = MATCHING if trades else SETTLING
+    h[CURSOR_RECORD] = x
+    h[CURSOR_AT] = limit
+    h[PENDING] = 1
+
+
+@outline
+def go_on(d, n):
+    """Trade the order at the cursor as far as there is room for events, and settle what is left; n."""
+    s = core(d)
+    h = s.h
+    x = h[CURSOR_RECORD]
+    limit = h[CURSOR_AT]
+    r4 = x * NODE4
+    g = (I(s.n4[r4 + FLAGS]) & 3) - 1
+    row = I(s.n4[r4 + INSTRUMENT]) * INSTRUMENT_WORDS
+    left = I(s.n4[r4 + LEAVES])
+    trades = h[CURSOR] == MATCHING and (limit - s.ins[row + BEST + 1 - g]) * (1 - 2 * g) >= 0
+    if n + EVENTS_AT_ONCE > h[CAPACITY]:
+        gives_up = I(s.n4[r4 + FLAGS]) & GIVES_UP != 0
+        if trades or gives_up or (is_far(s, row, limit) and far_full(door(s), row, g, limit)):
+            h[STUCK] = 1
+            return n
+    h[CURSOR] = IDLE
+    if trades:
+        n, left = sweep(s, n, x, row, 1 - g, limit, left)
+        if h[CURSOR] != IDLE:
+            h[STUCK] = 1
+            return n
+    return settle(s, n, x, row, g, limit, left)
 
 
 @outline
 def _give_up(d, n, x, flags):
     s = core(d)
     tif = (flags >> FLAG_TIF) & 7
+    kind = (flags >> FLAG_TYPE) & 7
+    if kind == MARKET_TO_LIMIT and s.h[NEXT_TRADE] != s.h[FIRST_TRADE]:
+        row = I(s.n4[x * NODE4 + INSTRUMENT]) * INSTRUMENT_WORDS
+        return rest_as_limit(door(s), n, x, s.ins[row + LAST])
     reason = I(BY_IOC)
     if tif == FOK:
         reason = I(BY_FOK)
-    elif (flags >> FLAG_TYPE) & 3 == MARKET:
+    elif kind == MARKET or kind == MARKET_TO_LIMIT:
         reason = I(BY_PROTECTION)
     return cancel_incoming(door(s), n, x, reason)
 
 
-__all__ = ["ENDED_CANCELED", "ENDED_EXPIRED", "cancel_incoming", "cancel_resting", "fok_fills", "put_order_row",
-           "release", "settle", "sweep"]  # fmt: skip
+@outline
+def rest_as_limit(d, n, x, price):
+    """What is left of an order without a price of its own, in no queue, rests as a limit order (R46, R56); n + 1."""
+    s = core(d)
+    r4 = x * NODE4
+    row = I(s.n4[r4 + INSTRUMENT]) * INSTRUMENT_WORDS
+    flags = I(s.n4[r4 + FLAGS])
+    g = (flags & 3) - 1
+    if is_far(s, row, price) and far_full(door(s), row, g, price):
+        return cancel_incoming(door(s), n, x, I(BY_LEVELS))
+    s.n4[r4 + FLAGS] = (flags & ~I((7 << FLAG_TYPE) | GIVES_UP | UNPRICED)) | (LIMIT << FLAG_TYPE)
+    s.n8[x * NODE8 + PRICE] = price
+    join(s, row, g, x, price)
+    return put_bearing(door(s), n, I(ACTIVATED), x, I(0), I(0), I(0))
+
+
+__all__ = ["ENDED_CANCELED", "ENDED_EXPIRED", "bring_in", "cancel_incoming", "cancel_resting", "fok_fills", "go_on",
+           "put_order_row", "release", "rest_as_limit", "settle", "sweep", "withdraw"]  # fmt: skip

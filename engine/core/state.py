@@ -25,13 +25,18 @@ from engine.core.layout import (
     INSTRUMENT_WORDS,
     LEVEL_LIMIT,
     LEVELS_USED,
+    MORE_WORDS,
+    NEVER,
+    NEXT_EXPIRY,
     NEXT_TRADE,
     NODE4,
     NODE8,
     ORDER_BASE,
     ORDER_LIMIT,
+    OUTSIDE_LEVELS,
     RULE_OF,
     SPILL_MASK,
+    TELL_AT,
 )  # fmt: skip
 from engine.schema import CODE_RULE, MAX_FAR_LEVELS, Limits
 
@@ -50,10 +55,13 @@ class Arrays:
 
     h header; ins instruments; n4, n8 the records of levels and orders (the same memory as int32 and int64); bits the
     occupancy bitmaps; far the far lists (price, level); tab, ids the client ids; direct, spill the order index;
-    acc accounts; scratch room for sorting.
+    acc accounts; scratch room for sorting; more what few orders have; tree the sums of calls; work what phases bring.
     """
 
-    __slots__ = ("acc", "bits", "direct", "far", "h", "handle", "ids", "ins", "n4", "n8", "scratch", "spill", "tab")
+    __slots__ = (
+        "acc", "bits", "direct", "far", "h", "handle", "ids", "ins", "more", "n4", "n8", "scratch", "spill", "tab",
+        "tree", "work",
+    )  # fmt: skip
 
     def __init__(self, limits: Limits) -> None:
         for name, size in limits._asdict().items():
@@ -63,20 +71,26 @@ class Arrays:
             raise ValueError("more than 32,767 accounts are not supported")
         if limits.instruments >= 1 << 24:
             raise ValueError("more than 16,777,215 instruments are not supported")
-        order_base = limits.levels + 1
+        order_base = limits.levels + limits.instruments * OUTSIDE_LEVELS + 1
         self.n8: Words = np.zeros((order_base + limits.orders) * NODE8, np.int64)
         self.n4 = self.n8.view(np.int32)
         assert self.n4.size == self.n8.size // NODE8 * NODE4
         self.ins: Words = np.zeros((limits.instruments + 1) * INSTRUMENT_WORDS, np.int64)
         self.bits = np.zeros(limits.levels // 16 + 16 * limits.instruments, np.uint64)
-        self.far: Words = np.zeros(2 * (limits.levels + MAX_FAR_LEVELS), np.int64)
+        far = limits.levels + MAX_FAR_LEVELS + limits.instruments * OUTSIDE_LEVELS
+        self.far: Words = np.zeros(2 * far, np.int64)
         self.tab: Words = np.zeros(_power(2 * limits.day_ids), np.int64)
         self.ids: Words = np.zeros((limits.day_ids + 1) * ENTRY_WORDS, np.int64)
         self.direct = np.zeros(_power(4 * limits.orders), np.int32)
         self.spill: Words = np.zeros(2 * _power(2 * limits.orders), np.int64)
         self.acc: Words = np.zeros((limits.accounts + 1) * ACCOUNT_WORDS, np.int64)
         self.scratch: Words = np.zeros(limits.orders + 1, np.int64)
+        self.more: Words = np.zeros((order_base + limits.orders) * MORE_WORDS, np.int64)
+        self.tree: Words = np.zeros(limits.levels + 2 * (limits.instruments + 1), np.int64)
+        self.work: Words = np.zeros(limits.instruments + 1, np.int64)
         self.h: Words = np.zeros(HEADER_WORDS, np.int64)
+        self.h[NEXT_EXPIRY] = NEVER
+        self.h[TELL_AT] = 1
         self.h[BUMP] = self.h[ORDER_BASE] = order_base
         self.h[ORDER_LIMIT], self.h[ID_LIMIT], self.h[LEVEL_LIMIT] = limits.orders, limits.day_ids, limits.levels
         self.h[LEVELS_USED] = self.h[NEXT_TRADE] = 1
@@ -88,7 +102,7 @@ class Arrays:
 
         arrays: tuple[npt.NDArray[Any], ...] = (
             self.h, self.ins, self.n4, self.n8, self.bits, self.far, self.tab, self.ids, self.direct, self.spill,
-            self.acc, self.scratch,
+            self.acc, self.scratch, self.more, self.tree, self.work,
         )  # fmt: skip
         for place, array in enumerate(arrays[1:]):
             self.h[ADDRESSES + place] = array.ctypes.data

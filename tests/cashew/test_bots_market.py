@@ -37,6 +37,7 @@ class Exchange:
         self.canceled: list[int] = []
         self.live: list[Order] = []
         self.refusal: NotDone | None = None
+        self.cannot_cancel = False
 
     async def place(self, symbol: str, side: str, order_qty: int, **terms: Any) -> Order:
         if self.refusal is not None:
@@ -51,6 +52,8 @@ class Exchange:
         return Order(order_id=order_id, order_qty=order_qty, status="new")
 
     async def cancel(self, *, order_id: int) -> Order:
+        if self.cannot_cancel:
+            raise NotDone("PHASE", "not now")
         self.canceled.append(order_id)
         return Order(order_id=order_id)
 
@@ -120,6 +123,58 @@ def test_maker_follows_the_fair_price_by_amending() -> None:
     assert len(exchange.placed) == 4
     sells = [one["order_id"] for one in exchange.amended if exchange.placed[one["order_id"] - 1]["side"] == "sell"]
     assert {one["order_id"] for one in exchange.amended[:2]} == set(sells)
+
+
+def test_taker_enters_a_few_crossing_limit_orders_for_an_opening_call_only() -> None:
+    exchange, world = Exchange(), make_world("pre_open")
+    taker = Taker(world, random.Random(1))
+    assert act(taker, exchange, 5) == [True, True, True, False, False]
+    assert {(one["time_in_force"], one.get("ord_type")) for one in exchange.placed} == {("at_open", None)}
+    for one in exchange.placed:
+        ticks = world.fairs[SYMBOL].tick.ticks(one["price"])
+        assert ticks is not None and 1 <= (ticks - 600) * (1 if one["side"] == "buy" else -1) <= 4
+    assert not taker.is_behind
+    for phase, acted in (("no_cancel", False), ("opening_auction", False), ("pre_open", True), ("pre_close", False)):
+        world.phases[SYMBOL] = phase
+        assert act(taker, exchange) == [acted], phase
+
+
+def test_orders_of_makers_and_takers_cross_in_a_call() -> None:
+    exchange, world = Exchange(), make_world("pre_open")
+    for seed in range(4):
+        act(Maker(world, random.Random(seed)), exchange, 8)
+        act(Taker(world, random.Random(seed)), exchange, 3)
+    prices = {side: [float(one["price"]) for one in exchange.placed if one["side"] == side] for side in ("buy", "sell")}
+    assert max(prices["buy"]) > min(prices["sell"])
+    assert all("ioc" not in one.values() and one.get("ord_type") is None for one in exchange.placed)
+
+
+def test_maker_quotes_on_but_moves_nothing_where_nothing_can_be_amended() -> None:
+    exchange, world = Exchange(), make_world("no_cancel")
+    maker = Maker(world, random.Random(1), levels=2)
+    act(maker, exchange, 4)
+    world.fairs[SYMBOL].value += 10
+    assert act(maker, exchange) == [False] and len(exchange.placed) == 4
+    world.phases[SYMBOL] = "continuous"
+    assert act(maker, exchange) == [True] and len(exchange.amended) == 1
+
+
+def test_maker_quotes_around_the_fair_price_in_a_call_however_its_book_is_crossed() -> None:
+    exchange, world = Exchange(), make_world("pre_open")
+    book = Book(SYMBOL, "0.005")
+    book.take({"type": "snapshot", "seq": 1, "prev": 0, "bids": [["3.030", 9, 1]], "asks": [["2.970", 9, 1]]})
+    world.market.books[SYMBOL] = book
+    act(Maker(world, random.Random(1), levels=1), exchange, 2)
+    assert all("2.980" < one["price"] < "3.020" for one in exchange.placed)
+
+
+def test_taker_leaves_to_the_exchange_what_it_cannot_cancel() -> None:
+    exchange, world = Exchange(), make_world()
+    exchange.live = [Order(order_id=11, symbol=SYMBOL, side="buy", order_qty=5, leaves_qty=5, status="new")]
+    exchange.cannot_cancel = True
+    taker = Taker(world, random.Random(1))
+    asyncio.run(taker.reconcile(exchange))  # type: ignore[arg-type]
+    assert taker.refusals == 1
 
 
 @pytest.mark.parametrize("phase", ["halted", "closed"])

@@ -20,6 +20,8 @@ COMMANDS = [
     ("replay",),
     ("session",),
     ("session", "halt"),
+    ("session", "resume"),
+    ("session", "phase"),
     ("new-day",),
     ("new-account",),
     ("order",),

@@ -68,6 +68,21 @@ def test_request_frames_hold_only_what_was_said() -> None:
     play(scene)
 
 
+def test_new_kinds_of_orders_and_amends_are_sent_as_said() -> None:
+    async def scene(exchange: FakeExchange, client: Client) -> None:
+        terms = {"ord_type": "stop_limit", "stop_price": "3.100", "display_qty": 2, "min_qty": 3, "expire_time": 9}
+        order = await client.place("W320F2703", "buy", 5, price="3.105", cl_ord_id="s-1", **terms)  # type: ignore[arg-type]
+        assert (order.stop_price, order.display_qty, order.expire_time) == ("3.100", 2, 9)
+        await client.amend("s-1", stop_price="3.110", expire_time=10)
+        await client.mass_cancel(session=True)
+        place, amend, cancel = [request["p"] for request in exchange.received]
+        assert place.items() >= terms.items()
+        assert amend == {"cl_ord_id": "s-1", "stop_price": "3.110", "expire_time": 10}
+        assert cancel == {"session": True}
+
+    play(scene)
+
+
 def test_made_up_ids_differ() -> None:
     async def scene(exchange: FakeExchange, client: Client) -> None:
         orders = await asyncio.gather(*(client.place("W320F2703", "buy", 1, price="3.000") for _ in range(20)))

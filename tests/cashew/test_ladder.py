@@ -7,8 +7,8 @@ from typing import Any
 from rich.console import Console
 
 from cashew.book import Book
-from cashew.ladder import Ladder
-from cashew.messages import Instrument, PhaseChange, Trade, record
+from cashew.ladder import Ladder, auction_text
+from cashew.messages import Auction, Instrument, PhaseChange, Trade, record
 from tests.cashew.fake_exchange import INSTRUMENT
 
 
@@ -42,6 +42,27 @@ def test_empty_sides_are_said() -> None:
     assert "no bids" in draw(make([], [["3.010", 7, 1]]))
     assert "no asks" in draw(make([["3.010", 7, 1]], []))
     assert make([], []).line() == "W320F2703 book seq 42: bid - | ask -"
+
+
+def test_call_is_shown_with_what_it_would_trade() -> None:
+    ladder = make([["3.010", 10, 2]], [["3.005", 7, 1]])
+    ladder.phase = PhaseChange(symbol="W320F2703", phase="pre_open")
+    told = Auction(symbol="W320F2703", state="indicative", price="3.010", qty=7, surplus=3, surplus_side="buy")
+    ladder.auction = told
+    text = draw(ladder)
+    for part in ("pre_open", "would trade 7 @ 3.010, 3 more to buy", "crossed by 0.005"):
+        assert part in text
+    ladder.auction = Auction(symbol="W320F2703", state="indicative")
+    assert "would trade nothing" in draw(ladder)
+    ladder.auction = Auction(symbol="W320F2703", state="uncrossed", price="3.010", qty=7)
+    assert "trade" not in draw(ladder), "only a call is of interest"
+    assert auction_text(ladder.auction) == "traded 7 @ 3.010"
+
+
+def test_trade_of_an_auction_says_so() -> None:
+    ladder = make([], [])
+    ladder.trades.append(Trade(trade_id=1, price="3.005", qty=4, auction=True, ts=1764208800000000))
+    assert "auction" in draw(ladder)
 
 
 def test_lost_connection_is_said() -> None:

@@ -106,6 +106,33 @@ def test_status_gives_the_present_phase_and_each_change() -> None:
     play(scene)
 
 
+def test_auction_gives_how_the_call_stands_and_each_change() -> None:
+    async def scene(exchange: FakeExchange, market: MarketData) -> None:
+        told = {"ev": "auction", "symbol": SYMBOL, "type": "snapshot", "seq": 3, "prev": 0, "state": "indicative"}
+        told |= {"price": "3.005", "qty": 4, "surplus": 6, "surplus_side": "buy", "step": "volume"}
+        exchange.snapshots["auction", SYMBOL] = told
+        stream = await market.watch_auction(SYMBOL)
+        first = await anext(stream)
+        assert (first.price, first.qty, first.surplus, first.surplus_side) == ("3.005", 4, 6, "buy")
+        await exchange.feed({**told, "type": "update", "seq": 8, "prev": 3, "state": "uncrossed"})
+        assert (await anext(stream)).state == "uncrossed"
+        late = await market.watch_auction(SYMBOL)
+        assert (await anext(late)).state == "uncrossed"
+
+    play(scene)
+
+
+def test_trade_of_an_auction_has_no_aggressor() -> None:
+    async def scene(exchange: FakeExchange, market: MarketData) -> None:
+        message = trades(5, 0, 1, kind="snapshot")
+        message["trades"] = [{"trade_id": 1, "price": "3.005", "qty": 2, "auction": True, "ts": 1}]
+        exchange.snapshots["trades", SYMBOL] = message
+        trade = await anext(await market.watch_trades(SYMBOL))
+        assert (trade.auction, trade.aggressor_side) == (True, "")
+
+    play(scene)
+
+
 def test_lost_connection_is_followed_by_new_subscriptions() -> None:
     async def scene(exchange: FakeExchange, market: MarketData) -> None:
         exchange.snapshots["book", SYMBOL] = book(5, 0, 10, kind="snapshot")

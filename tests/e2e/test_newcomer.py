@@ -16,7 +16,7 @@ import pytest
 
 import cashew
 from cashew.client import Client
-from cashew.messages import Execution
+from cashew.messages import Auction, Execution
 
 pytestmark = pytest.mark.e2e
 
@@ -98,6 +98,14 @@ async def phase_of(client: Client, symbol: str, phase: str) -> None:
             return
 
 
+async def uncrossed(client: Client, symbol: str) -> Auction:
+    """Wait until an instrument's call has been uncrossed."""
+    async for auction in await client.watch_auction(symbol):
+        if auction.state == "uncrossed":
+            return auction
+    raise AssertionError("the stream ended")
+
+
 async def trade_with_each_other(alice: Client, bob: Client, symbol: str) -> int:
     """Let one buy from the other, at a price between the bots' quotes; the id of the trade both have seen."""
     books = await alice.watch_book(symbol)
@@ -134,7 +142,12 @@ def test_three_users_on_one_evening(tmp_path: Path) -> None:
             ):
                 await alice.market.open()
                 symbol = next(name for name in alice.market.instruments if name.startswith(SYMBOL))
+                # The day opens with an auction, in which the bots' orders trade at one price.
+                opening = await uncrossed(alice, symbol)
                 await phase_of(alice, symbol, "continuous")
+                assert opening.qty > 0
+                first = await anext(await alice.watch_trades(symbol))
+                assert (first.auction, first.price) == (True, opening.price)
 
                 # Two traders trade with each other, and the public sees it.
                 trade_id = await trade_with_each_other(alice, bob, symbol)
@@ -158,8 +171,9 @@ def test_three_users_on_one_evening(tmp_path: Path) -> None:
                 await phase_of(bob, symbol, "halted")
                 await phase_of(alice, symbol, "halted")
                 public.take_waiting()
-                code, lines = await run("session", "resume", symbol, "--why", "over", *operator)
-                assert (code, [line["phase"] for line in lines]) == (0, ["continuous"])
+                code, lines = await run("session", "resume", symbol, "--why", "over", "--call", "3", *operator)
+                assert (code, lines[0]["phase"]) == (0, "pre_open")
+                await phase_of(alice, symbol, "continuous")
                 await anext(public)
 
                 # A good-till-canceled order outlives a killed exchange, and so does its client.

@@ -118,11 +118,43 @@ def test_operator_halts_and_traders_are_refused_that(exchange: Exchange) -> None
         async with client(exchange, "M1") as one:
             refused, _ = await ask(one, "order.place", 1, **order("a-1"))
             assert (refused["ok"], refused["code"], refused["rule"]) == (False, "PHASE", "R9")
-            assert exchange.post("/operator/session", {**halt, "action": "resume"})[0] == 200
+            assert exchange.post("/operator/session", {**halt, "action": "resume", "call_seconds": 1})[0] == 200
+            assert exchange.get("/health")["phases"][SYMBOL] == "pre_open"
             assert (await ask(one, "order.place", 2, **order("a-1")))[0]["ok"]
+            assert (await ask(one, "order.place", 3, **order("a-2", "sell", smp="none")))[0]["ok"]
+            traded = [event for event in await execs(one, 3) if event["exec"] == "trade"]
+            assert [event["auction"] for event in traded] == [True, True], "the call ends by itself"
 
     run(story())
     assert exchange.get("/health")["phases"][SYMBOL] == "continuous"
+
+
+def test_stop_and_iceberg_outlive_a_killed_exchange(exchange: Exchange) -> None:
+    async def before() -> None:
+        async with client(exchange, "M1") as one:
+            stop = order("s-1", "buy", "3.05", ord_type="stop_limit", stop_price="3.02", time_in_force="gtc")
+            assert (await ask(one, "order.place", 1, **stop))[0]["inactive"] is True
+            iceberg = order("i-1", "sell", "3.01", qty=9, display_qty=4, time_in_force="gtc")
+            assert (await ask(one, "order.place", 2, **iceberg))[0]["display_qty"] == 4
+
+    run(before())
+    exchange.end(signal.SIGKILL)
+    exchange.start()
+
+    async def after() -> None:
+        async with client(exchange, "M1") as one, client(exchange, "M2") as two:
+            state, _ = await ask(one, "order.status", 1, cl_ord_id="s-1")
+            assert (state["ord_type"], state["stop_price"], state["inactive"]) == ("stop_limit", "3.02", True)
+            assert (await ask(two, "order.place", 1, **order("b-1", "buy", "3.01", qty=6)))[0]["ok"]
+            told = [event["exec"] for event in await execs(one, 3)]
+            assert told == ["trade", "refreshed", "trade"]
+            assert (await ask(two, "order.place", 2, **order("b-2", "sell", "3.02", qty=2)))[0]["ok"]
+            assert (await ask(two, "order.place", 3, **order("b-3", "buy", "3.02", qty=5, smp="none")))[0]["ok"]
+            told = [(event["cl_ord_id"], event["exec"]) for event in await execs(one, 4)]
+            assert told == [("i-1", "trade"), ("i-1", "refreshed"), ("i-1", "trade"), ("s-1", "triggered")]
+
+    run(after())
+    assert exchange.end() == 0 and verify(exchange.data).exit_code == 0
 
 
 async def misbehave(exchange: Exchange, seed: int, count: int, stop: asyncio.Event | None = None) -> tuple[int, int]:

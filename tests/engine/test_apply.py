@@ -1,6 +1,7 @@
 """The door: blocks of any mixture through buffers of any size, and the mistakes of a caller that it refuses."""
 
 import gc
+import random
 import subprocess
 import sys
 import tracemalloc
@@ -14,15 +15,20 @@ from engine.core.invariants import check
 from engine.dump import dump
 from engine.schema import COMMAND, EVENT, LAST, MAX_EVENTS_PER_CALL, Code, CommandKind, EventKind, Limits, Phase
 from tests.engine.world import (
+    AT_CLOSE,
+    AT_OPEN,
     BUY,
     DAY,
     GTC,
+    GTD,
+    MARKET_TO_LIMIT,
     SELL,
     SMALL,
     TERMS,
     Rows,
     World,
     assert_commands_are_framed,
+    buffer_sizes,
     drain,
     kinds,
 )
@@ -230,10 +236,71 @@ def test_a_buffer_gives_the_same_events_whatever_its_size_and_wherever_acts_stan
     world, rows, section = made()
     expected, picture = run_block(world.state, rows, section), dump(world.state)
     assert_commands_are_framed(expected)
-    for size in range(MIN_EVENT_ROOM, 64):
+    for size in buffer_sizes(64):
         world, rows, section = made()
         assert drain(world.state, rows, section, size).tobytes() == expected.tobytes(), size
         assert dump(world.state) == picture
+
+
+DAY_OF_TWO = (
+    *((A.PHASE_SET, {"symbol": "ALL", "phase": phase}) for phase in ("pre_open", "no_cancel", "opening_auction",
+      "continuous", "volatility_auction")),
+    (A.AUCTION_UNCROSS, {"symbol": "W240"}),
+    *((A.PHASE_SET, {"symbol": "ALL", "phase": phase}) for phase in ("continuous", "pre_close", "closing_auction",
+      "trade_at_close", "post_close", "closed", "continuous", "closed")),
+)  # fmt: skip
+
+
+def a_day(seed: int) -> tuple[World, Rows, bytes]:
+    """A venue of two narrow instruments, and its whole day in one block: orders of every kind between the acts."""
+    narrow = {"min_price": "90", "max_price": "110", "protection_ticks": 3}
+    world = World(SMALL._replace(orders=512, day_ids=1_024), terms=(narrow, {**narrow, "symbol": "W240"}), phase=None)
+    section, places = payload_of(*DAY_OF_TWO)
+    rng = random.Random(seed)
+    rows = []
+    for kind, offset, length in places:
+        rows.append(world.row(kind, target_lo=offset, target_hi=length))
+        for _ in range(12):
+            side, price, number = rng.choice((BUY, SELL)), rng.randint(95, 105), rng.choice((1, 1, 2))
+            common = {"instrument": number, "smp": rng.randint(0, 5), "client_session": rng.randint(1, 2)}
+            account, qty, what = rng.randint(1, 4), rng.randint(1, 9), rng.random()
+            if what < 0.2:
+                rows.append(world.stop_order(account, side, qty, price, rng.choice((None, 101)), **common))
+            elif what < 0.4:
+                forms = ({}, {"ord_type": MARKET_TO_LIMIT}, {"time_in_force": AT_CLOSE}, {"time_in_force": AT_OPEN})
+                rows.append(world.order(account, side, qty, None, **common, **rng.choice(forms)))
+            elif what < 0.8:
+                gtd = {"time_in_force": GTD, "expire_time": world.time + rng.randint(1, 60)}
+                forms = ({"display_qty": min(qty, 2)}, {"time_in_force": GTC}, gtd, {"time_in_force": AT_CLOSE})
+                rows.append(world.order(account, side, qty, price, **common, **rng.choice(forms)))
+            elif what < 0.9:
+                target = rng.randint(max(1, world.seq - 40), world.seq)
+                rows.append(world.amendment(account, target, qty=qty, price=rng.choice((None, price))))
+            else:
+                kind = rng.choice((A.CLOCK_TICK, A.CLOCK_TICK, A.ORDER_MASS_CANCEL, A.DISCONNECT))
+                rows.append(world.row(kind, account=account, client_session=rng.randint(1, 2)))
+    return world, np.concatenate(rows), section
+
+
+@pytest.mark.jit_off
+@pytest.mark.bounds
+@pytest.mark.parametrize("seed", range(5))
+def test_a_whole_day_goes_through_a_buffer_of_any_size(seed: int) -> None:
+    """Every kind of event, every phase, and every place at which the room may end."""
+    world, rows, section = a_day(seed)
+    expected, picture = run_block(world.state, rows, section), dump(world.state)
+    check(world.state)
+    assert_commands_are_framed(expected)
+    assert np.unique(expected["seq"]).tolist() == rows["seq"].tolist()
+    wanted = {K.TRADE, K.ORDER_TRIGGERED, K.ORDER_ACTIVATED, K.ORDER_REFRESHED, K.AUCTION_UNCROSSED, K.ORDER_EXPIRED}
+    assert len(wanted & set(kinds(expected))) >= 5
+    for size in (*buffer_sizes(42), 100, 101):
+        world, rows, section = a_day(seed)
+        assert drain(world.state, rows, section, size).tobytes() == expected.tobytes(), size
+        assert dump(world.state) == picture
+    world, rows, section = a_day(seed)
+    parts = [run_block(world.state, rows[at : at + 1], section) for at in range(len(rows))]
+    assert np.concatenate(parts).tobytes() == expected.tobytes(), "one command a block"
 
 
 @pytest.mark.jit_off

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from engine.apply import new_state, run_block
+from engine.core.invariants import check
 from engine.day import (
     PASSING,
     act_row,
@@ -16,8 +18,21 @@ from engine.day import (
     restatement,
     trading_day_of,
 )  # fmt: skip
+from engine.dump import dump
 from engine.reference import Reference
-from engine.schema import COMMAND, MAX_BLOCK_ROWS, MAX_PAYLOAD_BYTES, CommandKind, EventKind, Limits
+from engine.schema import (
+    COMMAND,
+    MAX_BLOCK_ROWS,
+    MAX_PAYLOAD_BYTES,
+    POST_ONLY,
+    CommandKind,
+    EventKind,
+    Limits,
+    Phase,
+    Side,
+    TimeInForce,
+)
+from tests.engine.world import World
 from tests.logs import ACCOUNTS, INSTRUMENTS, MONDAY, OPENING_NS, SMALL, TUESDAY, order, without
 
 
@@ -64,6 +79,71 @@ def test_a_new_day_starts_with_the_world_the_old_one_ended_with(seed: int) -> No
     kinds = [int(kind) for block in events for kind in block["kind"]]
     assert kinds[0] == EventKind.DAY_OPENED and kinds[-1] == EventKind.DAY_STARTED
     assert kinds.count(EventKind.ORDER_RESTORED) == len(closed["orders"]) == int(events[-1][-1]["qty"])
+
+
+def a_day_of_everything() -> World:
+    """A closed venue of the core: icebergs that show a part, stops and stop-limits of both sides, gtd orders, some
+    filled in part, and an instrument whose reference price is that of the day's last trade."""
+    venue = World(SMALL, terms=({"group": "G"}, {"symbol": "W240", "window_ticks": 8}))
+    gtd = {"time_in_force": TimeInForce.GTD, "expire_time": 1 << 60}
+    gtc = {"time_in_force": TimeInForce.GTC}
+    for number in (1, 2):
+        for account in (1, 3):
+            venue.place(account, Side.BUY, 9, 480 + account, display_qty=4, instrument=number, **gtc)
+            maker = {"smp": 3, "smp_id": 7, "flags": POST_ONLY, **gtd}
+            venue.place(account, Side.SELL, 7, 520 + account, instrument=number, **maker)
+            for side, at in ((Side.BUY, 700), (Side.BUY, 650), (Side.SELL, 300), (Side.SELL, 650)):
+                venue.stop(account, side, 5, at, instrument=number, **gtd)
+                venue.stop(account, side, 5, at, at - 100, instrument=number, client_session=9, **gtc)
+        venue.place(1, Side.BUY, 2, None, instrument=number, time_in_force=TimeInForce.AT_CLOSE)
+    venue.place(2, Side.SELL, 3, 483)
+    venue.place(4, Side.BUY, 2, 521, smp=1)
+    venue.phase("ALL", Phase.POST_CLOSE)
+    venue.place(2, Side.BUY, 1, 900, instrument=2, **gtc)
+    venue.place(3, Side.SELL, 1, 100, instrument=2, **gtc)
+    venue.phase("ALL", Phase.CLOSED)
+    return venue
+
+
+def test_orders_of_every_kind_live_on_in_both_matchers() -> None:
+    venue = a_day_of_everything()
+    closed = dump(venue.state)
+    kinds = {(order["ord_type"], order["time_in_force"], order["display_qty"]) for order in closed["orders"]}
+    assert kinds == {("limit", "gtc", 4), ("limit", "gtd", 0), ("limit", "gtc", 0), ("stop", "gtd", 0),
+                     ("stop_limit", "gtc", 0)}  # fmt: skip
+    assert any(order["cum_qty"] for order in closed["orders"]) and closed["instruments"][0]["reference_price"]
+    assert {order["shown_qty"] for order in closed["orders"]} > {0, 4}, "an iceberg showed a part"
+    reference, _ = load(closed, TUESDAY, closed["seq"] + 1)
+    state = new_state(SMALL)
+    for _, rows, payload in restatement(closed, TUESDAY, first_seq=closed["seq"] + 1, time_ns=OPENING_NS):
+        run_block(state, rows, payload)
+    check(state)
+    for opened in (reference.dump(), dump(state)):
+        assert difference(closed, opened) is None and opened["trading_day"] == TUESDAY
+
+
+def test_the_world_goes_on_after_the_night_as_if_there_had_been_none() -> None:
+    """The stops of the new day are elected and the crossed book uncrossed as they would have been."""
+    venue = a_day_of_everything()
+    closed = dump(venue.state)
+    state = new_state(SMALL)
+    for _, rows, payload in restatement(closed, TUESDAY, first_seq=closed["seq"] + 1, time_ns=venue.time):
+        run_block(state, rows, payload)
+    venue.seq, venue.time = state.seq, state.time
+    told = []
+    for phase in ("pre_open", "continuous"):
+        row, payload = venue.act_row(CommandKind.PHASE_SET, symbol="ALL", phase=phase)
+        told.append((row, payload))
+    told += [(venue.order(2, Side.BUY, 9, 600), b""), (venue.order(4, Side.SELL, 30, 400), b"")]
+    told.append((venue.row(CommandKind.CLOCK_TICK, time=1 << 60), b""))
+    kinds = set()
+    for row, payload in told:
+        events = run_block(venue.state, row, payload)
+        assert run_block(state, row, payload).tobytes() == events.tobytes()
+        kinds |= set(events["kind"].tolist())
+    assert {EventKind.ORDER_TRIGGERED, EventKind.ORDER_REFRESHED, EventKind.AUCTION_UNCROSSED,
+            EventKind.ORDER_EXPIRED} <= kinds  # fmt: skip
+    assert difference(dump(venue.state), dump(state)) is None
 
 
 def test_the_same_commands_give_the_same_events_before_and_after_the_night() -> None:

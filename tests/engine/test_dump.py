@@ -4,14 +4,15 @@ import json
 
 import pytest
 
-from engine.dump import book, dump, levels, queue
-from engine.schema import POST_ONLY, Limits, Phase, Side, Smp
-from tests.engine.world import ACCOUNTS, BUY, FIRST_TIME, GTC, IOC, SELL, SMALL, TERMS, World
+from engine.dump import book, dump, indicative, levels, queue, stops
+from engine.schema import POST_ONLY, AuctionStep, Limits, Phase, Side, Smp
+from tests.engine.world import ACCOUNTS, AT_CLOSE, BUY, FIRST_TIME, GTC, GTD, IOC, SELL, SMALL, TERMS, World
 
 pytestmark = [pytest.mark.jit_off, pytest.mark.bounds]
 
 WIDE = {"min_price": "-9000", "max_price": "9000", "window_ticks": 130, "reference_price": "0"}
 ROOMY = SMALL._replace(levels=1 << 15)
+PLAIN = {"ord_type": "limit", "stop_price": 0, "display_qty": 0, "shown_qty": 0, "expire_time": 0, "inactive": 0}
 
 
 def test_an_empty_venue() -> None:
@@ -32,17 +33,114 @@ def test_the_whole_world() -> None:
     second = world.seq
     assert dump(world.state) == {
         "trading_day": "", "seq": world.seq, "time": FIRST_TIME + world.seq, "next_trade_id": 2,
-        "instruments": [{**TERMS, "phase": "continuous"}, {**TERMS, "symbol": "W240", "phase": "closed"}],
+        "instruments": [
+            {**TERMS, "phase": "continuous", "override": 0, "last_price": 500, "close_price": None},
+            {**TERMS, "symbol": "W240", "phase": "closed", "override": 0, "last_price": None, "close_price": None},
+        ],
         "accounts": [{"account": name, "member": member, "owner": owner} for name, member, owner in ACCOUNTS],
         "orders": [
             {"order_id": second, "account": "A3", "symbol": "W320", "side": "buy", "price": 100, "order_qty": 2,
              "leaves_qty": 2, "cum_qty": 0, "cl_ord_id": f"o{second}", "time_in_force": "gtc", "smp": "cancel_resting",
-             "smp_id": 0, "flags": 0, "client_session": -(2**31)},
+             "smp_id": 0, "flags": 0, "client_session": -(2**31), **PLAIN},
             {"order_id": first, "account": "A1", "symbol": "W320", "side": "sell", "price": 500, "order_qty": 8,
              "leaves_qty": 4, "cum_qty": 4, "cl_ord_id": "y", "time_in_force": "day", "smp": "decrement",
-             "smp_id": 65_535, "flags": POST_ONLY, "client_session": 0},
+             "smp_id": 65_535, "flags": POST_ONLY, "client_session": 0, **PLAIN},
         ],
     }  # fmt: skip
+
+
+def test_orders_of_every_kind() -> None:
+    world = World()
+    told = {}
+
+    def note(**expected: object) -> None:
+        order = next(order for order in dump(world.state)["orders"] if order["order_id"] == world.seq)
+        told[world.seq] = order
+        assert {name: order[name] for name in (*PLAIN, "price", "time_in_force")} == {
+            **PLAIN, "price": 0, "time_in_force": "day", **expected,
+        }  # fmt: skip
+
+    world.place(1, BUY, 9, 100, display_qty=4)
+    note(price=100, display_qty=4, shown_qty=4)
+    world.place(1, BUY, 9, 100, display_qty=9)
+    note(price=100)
+    world.place(1, BUY, 9, 99, time_in_force=GTD, expire_time=1 << 62)
+    note(price=99, time_in_force="gtd", expire_time=1 << 62)
+    world.stop(1, BUY, 9, 600)
+    note(ord_type="stop", stop_price=600, inactive=1)
+    world.stop(1, SELL, 9, 90, 80, time_in_force=GTD, expire_time=5_000)
+    note(ord_type="stop_limit", stop_price=90, price=80, inactive=1, time_in_force="gtd", expire_time=5_000)
+    world.place(1, SELL, 9, 700, time_in_force=AT_CLOSE, display_qty=3)
+    note(price=700, time_in_force="at_close", inactive=1, display_qty=3)
+    world.place(1, SELL, 9, None, time_in_force=AT_CLOSE)
+    note(price=1, time_in_force="at_close", inactive=1, ord_type="market")
+    # The book, the stops that wait (buys first, then sells), and what is kept aside.
+    assert [order["order_id"] for order in dump(world.state)["orders"]] == list(told)
+
+
+def test_stops_stand_in_the_order_in_which_they_are_elected() -> None:
+    world = World()
+    for price in (500, 300, 900, 301):
+        world.stop(1, BUY, 1, price)
+        world.stop(1, SELL, 1, price)
+    assert [price for price, _ in stops(world.state, 1, Side.BUY)] == [300, 301, 500, 900]
+    assert [price for price, _ in stops(world.state, 1, Side.SELL)] == [900, 500, 301, 300]
+    assert not levels(world.state, 1, Side.BUY) and not levels(world.state, 1, Side.SELL)
+
+
+def test_what_a_day_leaves_with_an_instrument() -> None:
+    world = World()
+    world.place(1, BUY, 1, 450)
+    world.place(3, SELL, 1, 450)
+    (terms,) = dump(world.state)["instruments"]
+    assert (terms["last_price"], terms["close_price"], "reference_price" in terms) == (450, None, False)
+    world.phase("ALL", Phase.PRE_CLOSE)
+    world.place(1, BUY, 1, 460)
+    world.place(3, SELL, 1, 440)
+    world.phase("W320", Phase.CLOSING_AUCTION, override=1)
+    (terms,) = dump(world.state)["instruments"]
+    assert (terms["last_price"], terms["close_price"], terms["override"]) == (450, 450, 1)
+    world.phase("W320", Phase.CLOSED)
+    (terms,) = dump(world.state)["instruments"]
+    assert terms == {
+        **TERMS, "phase": "closed", "override": 0, "last_price": None, "close_price": None, "reference_price": "450",
+    }  # fmt: skip
+
+
+# Resting orders (side, qty, price or None), the day's last trade or None, and what the ladder makes of it.
+LADDER = {
+    "nothing": ([], None, (0, 0, 0, AuctionStep.NO_CROSS)),
+    "one side": ([(BUY, 5, 100)], None, (0, 0, 0, AuctionStep.NO_CROSS)),
+    "no cross": ([(BUY, 5, 100), (SELL, 5, 101)], None, (0, 0, 0, AuctionStep.NO_CROSS)),
+    "volume": ([(BUY, 5, 102), (SELL, 4, 100), (SELL, 3, 102)], None, (102, 5, -2, AuctionStep.VOLUME)),
+    "surplus": ([(BUY, 5, 103), (BUY, 2, 101), (SELL, 5, 100)], None, (103, 5, 0, AuctionStep.SURPLUS)),
+    "buy pressure": ([(BUY, 7, 103), (SELL, 5, 100)], None, (103, 5, 2, AuctionStep.PRESSURE)),
+    "sell pressure": ([(BUY, 5, 103), (SELL, 7, 100)], None, (100, 5, -2, AuctionStep.PRESSURE)),
+    "even, reference above": ([(BUY, 5, 103), (SELL, 5, 100)], None, (103, 5, 0, AuctionStep.REFERENCE)),
+    "even, reference between": ([(BUY, 5, 103), (SELL, 5, 100)], 102, (102, 5, 0, AuctionStep.REFERENCE)),
+    "even, reference below": ([(BUY, 5, 103), (SELL, 5, 100)], 99, (100, 5, 0, AuctionStep.REFERENCE)),
+    "both surpluses": (
+        [(BUY, 5, None), (BUY, 2, 101), (SELL, 5, None), (SELL, 2, 103)], 102, (102, 5, 0, AuctionStep.REFERENCE),
+    ),
+    "unpriced only": ([(BUY, 5, None), (SELL, 7, None)], None, (500, 5, -2, AuctionStep.UNPRICED)),
+    "unpriced only, traded": ([(BUY, 5, None), (SELL, 7, None)], 77, (77, 5, -2, AuctionStep.UNPRICED)),
+    "unpriced on one side": ([(BUY, 5, None), (SELL, 7, 40)], None, (40, 5, -2, AuctionStep.VOLUME)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", LADDER)
+def test_the_ladder_of_the_auction_price(case: str) -> None:
+    orders, last, expected = LADDER[case]
+    world = World()
+    if last:
+        world.place(1, BUY, 1, last)
+        world.place(3, SELL, 1, last)
+    world.phase("ALL", Phase.PRE_OPEN)
+    for side, qty, price in orders:
+        world.place(1, side, qty, price)
+    assert indicative(world.state, 1) == expected
+    world.phase("ALL", Phase.HALTED)
+    assert indicative(world.state, 1) == expected, "whatever the phase"
 
 
 def test_a_dump_is_plain_values_and_no_view_of_the_state() -> None:

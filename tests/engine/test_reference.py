@@ -5,14 +5,31 @@ What each rule means is in the scenario tables; here are the things that a table
 
 from __future__ import annotations
 
+import json
 import random
 import struct
+from typing import Any
 
 import numpy as np
 import pytest
 
 from engine.reference import Reference
-from engine.schema import DUP, EVENT, LAST, PRIORITY_KEPT, TRADE, Code, CommandKind, EventKind, Limits, Reason, Smp
+from engine.schema import (
+    DUP,
+    EVENT,
+    INACTIVE,
+    LAST,
+    OVERRIDE,
+    PRIORITY_KEPT,
+    TRADE,
+    Code,
+    CommandKind,
+    EventKind,
+    Limits,
+    Phase,
+    Reason,
+    Smp,
+)
 from tests.scenarios.table import Commands, Rows, world
 
 # The layouts written down a second time: a slip in the schema's offsets would otherwise agree with itself.
@@ -208,15 +225,47 @@ def test_rows_of_an_opening_day() -> None:
         event(4, CommandKind.ORDER_RESTORE, EventKind.ORDER_RESTORED, instrument=1, account=1, phase=1, side=1,
               ord_type=1, time_in_force=2, order_id=2, price=70, qty=9, leaves_qty=4, cum_qty=5, cl_ord_id=b"g1")
     ]  # fmt: skip
-    assert venue.rows("A1", "restore sell 9 leaves 4 @ 70 as g2 order 3") == [
-        event(5, CommandKind.ORDER_RESTORE, EventKind.ORDER_REJECTED, code=Code.WOULD_CROSS, rule=14, instrument=1,
-              account=1, phase=1, side=2, ord_type=1, time_in_force=2, price=70, qty=9, cl_ord_id=b"g2")
+    assert venue.rows("A1", "restore sell 9 leaves 4 @ 1070 as g2 order 3") == [
+        event(5, CommandKind.ORDER_RESTORE, EventKind.ORDER_REJECTED, code=Code.PRICE_BAND, rule=12, instrument=1,
+              account=1, phase=1, side=2, ord_type=1, time_in_force=2, price=1070, qty=9, cl_ord_id=b"g2")
+    ]  # fmt: skip
+    assert venue.rows("A1", "restore sell 9 leaves 4 @ 70 as i1 order 3 gtd until 5 display 2 shows 1") == [
+        event(6, CommandKind.ORDER_RESTORE, EventKind.ORDER_RESTORED, instrument=1, account=1, phase=1, side=2,
+              ord_type=1, time_in_force=5, order_id=3, price=70, qty=9, leaves_qty=4, cum_qty=5, cl_ord_id=b"i1",
+              delta_qty=2)
+    ]  # fmt: skip
+    assert venue.rows("A1", "restore sell 9 leaves 9 stop 70 as t1 order 4 ! price=6") == [
+        event(7, CommandKind.ORDER_RESTORE, EventKind.ORDER_RESTORED, flags=LAST | INACTIVE, instrument=1, account=1,
+              phase=1, side=2, ord_type=3, time_in_force=2, order_id=4, qty=9, leaves_qty=9, cl_ord_id=b"t1",
+              old_price=70)
     ]  # fmt: skip
     assert venue.rows("A1", "mass_cancel in W ! cl_ord_id='a-b' price=4 order_qty=2") == [
-        event(6, CommandKind.ORDER_MASS_CANCEL, EventKind.ORDER_REJECTED, code=Code.DAY_ORDER, rule=44, instrument=1,
+        event(8, CommandKind.ORDER_MASS_CANCEL, EventKind.ORDER_REJECTED, code=Code.DAY_ORDER, rule=44, instrument=1,
               account=1, phase=1, price=4, qty=2, cl_ord_id=b"a-b")
     ]  # fmt: skip
-    assert venue.rows("venue", "day.start") == [event(7, CommandKind.DAY_START, EventKind.DAY_STARTED, qty=1)]
+    assert venue.rows("venue", "uncross W") == [
+        event(9, CommandKind.AUCTION_UNCROSS, EventKind.ACT_REJECTED, code=Code.DAY_ORDER, rule=44)
+    ]
+    assert venue.rows("venue", "day.start") == [event(10, CommandKind.DAY_START, EventKind.DAY_STARTED, qty=3)]
+
+
+def test_rows_of_a_phase_that_is_the_instruments_own() -> None:
+    venue = Venue()
+    venue.say("A1", "sell 5 @ 100 as s1")
+    venue.say("A2", "buy 5 @ 100 as b1")
+    changed = EventKind.PHASE_CHANGED
+    assert venue.rows("venue", "phase W break override draw 250") == [
+        event(13, CommandKind.PHASE_SET, changed, flags=LAST | OVERRIDE, instrument=1, phase=7, reason=3, qty=250)
+    ]
+    assert venue.rows("venue", "phase ALL halted") == [
+        event(14, CommandKind.PHASE_SET, changed, instrument=2, phase=4, reason=3)
+    ]
+    assert venue.rows("venue", "phase W closed override at_last_match") == [
+        event(15, CommandKind.PHASE_SET, changed, instrument=1, phase=1, reason=7, order_id=1, price=100)
+    ]
+    assert venue.rows("venue", "uncross V") == [
+        event(16, CommandKind.AUCTION_UNCROSS, EventKind.ACT_REJECTED, code=Code.NOT_IN_CALL, rule=54)
+    ]
 
 
 def test_an_empty_block_has_no_events() -> None:
@@ -243,34 +292,57 @@ def test_of_two_ids_with_one_key_the_key_names_the_first(monkeypatch: pytest.Mon
     assert refused["code"] == Code.TOO_LATE
 
 
+PHASE_WORDS = tuple(phase.name.lower() for phase in Phase)
+
+
 def random_words(dice: random.Random, number: int) -> tuple[str, str]:
     """A random command of the tables' language, of which about half are refused."""
-    who = f"A{dice.randint(1, 6)}"
-    some_id = f"{dice.choice('xyz')}{dice.randint(max(0, number - 40), number)}"
-    price, qty = dice.randint(95, 105), dice.randint(1, 9)
-    side, symbol = dice.choice(("buy", "sell")), dice.choice("WV")
-    tif = dice.choice(("day", "day", "gtc", "gtc", "ioc", "fok", "gtc post"))
+    named = dice.randint(max(0, number - 30), number)
+    new_id, some_id = (f"{'xyz'[n % 3]}{n}" for n in (number, named))
+    price, qty, stop = dice.randint(95, 105), dice.randint(1, 9), dice.randint(95, 105)
+    side, symbol = dice.choice(("buy", "sell")), dice.choice("WWWV")
+    until = f"gtd until {1000 * (number + dice.randint(20, 90))}"
+    tif = dice.choice(("day", "day", "gtc", "gtc", "ioc", "fok", "gtc post", "at_close", "at_open", until))
+    waits = dice.choice(("day", "gtc", until))
     smp = dice.choice(("none", "cancel_resting", "cancel_incoming", "cancel_both", "decrement"))
+    if number % 10 == 0:
+        phase = dice.choice(
+            (*PHASE_WORDS, *("pre_open", "continuous", "continuous", "pre_close", "closing_auction") * 6)
+        )
+        how = dice.choice(("", "", "", " override", f" draw {qty}", " at_last_match"))
+        return "venue", f"phase {dice.choice((symbol, 'W', 'ALL', 'group:G'))} {phase}{how}"
+    if number % 3 == 0:
+        text = dice.choice(
+            (
+                *[f"amend {some_id} qty {dice.randint(1, 12)} price {price}"] * 2,
+                f"amend {some_id} {dice.choice((f'stop {stop}', f'qty {qty}', f'expire {1000 * (number + 50)}'))}",
+                f"amend key:{some_id} qty {dice.randint(1, 12)} as {new_id}",
+                f"cancel {some_id}",
+                f"mass_cancel {side} in {symbol}" if number % 9 == 0 else "tick",
+                f"uncross {symbol}",
+            )
+        )
+        return f"A{named % 6 + 1}", text
     text = dice.choice(
         (
-            *[f"{side} {qty} @ {price} as {dice.choice('xyz')}{number} {tif} smp {smp} in {symbol}"] * 8,
-            f"{side} {qty} market as {some_id} smp_id {dice.randint(0, 2)} in {symbol}",
-            *[f"amend {some_id} qty {dice.randint(1, 12)} price {price}"] * 3,
-            f"amend key:{some_id} qty {dice.randint(1, 12)} as {dice.choice('xyz')}{number}",
-            *[f"cancel {some_id}"] * 2,
-            f"mass_cancel {side} in {symbol}" if number % 9 == 0 else "tick",
-            f"phase {symbol} {dice.choice(('pre_open', 'continuous', 'continuous', 'halted', 'closed'))}",
+            *[f"{side} {qty} @ {price} as {new_id} {tif} smp {smp} in {symbol}"] * 8,
+            *[f"{side} {qty} @ {price} as {new_id} {waits} display {min(qty, 2)} smp {smp} in {symbol}"] * 2,
+            f"{side} {qty} @ {price} as {new_id} min {min(qty, 4)} smp {smp} in {symbol}",
+            f"{side} {qty} market as {some_id} {dice.choice(('', 'gtc', 'at_close', 'fok'))} in {symbol}",
+            f"{side} {qty} market_to_limit as {new_id} smp_id {dice.randint(0, 2)} {waits} in {symbol}",
+            f"{side} {qty} stop {stop} as {new_id} {waits} in {symbol}",
+            f"{side} {qty} stop {stop} @ {price} as {new_id} {waits} in {symbol}",
         )
     )
-    return who, text
+    return f"A{number % 6 + 1}", text
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_events_do_not_depend_on_the_cut_into_blocks(seed: int) -> None:
     """The same commands in blocks of 1 and of 50 give the same bytes, books and worlds; invariants hold all the way."""
     dice = random.Random(seed)
-    one, fifty = Venue(), Venue()
-    rows = [one.commands.write(*random_words(dice, number)) for number in range(600)]
+    one, fifty = Venue("group=G"), Venue("group=G")
+    rows = [one.commands.write(*random_words(dice, number)) for number in range(900)]
     commands, payload = np.concatenate(rows), one.commands.payload
     singles = []
     for row in rows:
@@ -279,7 +351,7 @@ def test_events_do_not_depend_on_the_cut_into_blocks(seed: int) -> None:
     blocks = [fifty.reference.run_block(commands[at : at + 50], payload) for at in range(0, len(rows), 50)]
     events = np.concatenate(singles)
     assert events.tobytes() == np.concatenate(blocks).tobytes()
-    assert len(set(events["kind"].tolist())) >= 8, "the flow is rich enough to prove something"
+    assert len(set(events["kind"].tolist())) >= 17, "the flow is rich enough to prove something"
     assert one.reference.dump() == fifty.reference.dump()
     assert [one.reference.book(number) for number in (1, 2)] == [fifty.reference.book(number) for number in (1, 2)]
 
@@ -291,8 +363,8 @@ def test_the_dump_at_the_close_is_the_dump_after_the_next_days_start(seed: int) 
     venue = Venue()
     for number in range(400):
         venue.say(*random_words(dice, number))
-    venue.say("venue", "phase W continuous")
-    venue.say("venue", "phase ALL closed")
+    venue.say("venue", "phase W closed")
+    venue.say("venue", "phase V closed")
     before = venue.reference.dump()
     assert len(before["orders"]) > 5
 
@@ -301,15 +373,12 @@ def test_the_dump_at_the_close_is_the_dump_after_the_next_days_start(seed: int) 
     after.say("venue", f"day.open 2026-11-24 next {before['next_trade_id']}")
     for account in before["accounts"]:
         after.say("venue", f"account {account['account']} {account['member']} {account['owner']}")
-    after.say("venue", "define W")
-    after.say("venue", "define V")
+    kept_of_the_day = {"phase", "override", "last_price", "close_price"}
+    for terms in before["instruments"]:
+        said = {key: value for key, value in terms.items() if key not in kept_of_the_day}
+        after.say("venue", f"payload {CommandKind.INSTRUMENT_DEFINE} {json.dumps(said)}")
     for order in before["orders"]:
-        (restored,) = after.say(
-            order["account"],
-            f"restore {order['side']} {order['order_qty']} leaves {order['leaves_qty']} @ {order['price']} "
-            f"as {order['cl_ord_id']} order {order['order_id']} smp {order['smp']} smp_id {order['smp_id']} "
-            f"in {order['symbol']} ! flags={order['flags']}",
-        )
+        (restored,) = after.say(order["account"], restore_words(order))
         assert restored["kind"] == EventKind.ORDER_RESTORED
     after.say("venue", "day.start")
     after.reference.check()
@@ -320,3 +389,18 @@ def test_the_dump_at_the_close_is_the_dump_after_the_next_days_start(seed: int) 
     }
     assert told["trading_day"] == "2026-11-24"
     assert [after.reference.book(n) for n in (1, 2)] == [venue.reference.book(n) for n in (1, 2)]
+
+
+def restore_words(order: dict[str, Any]) -> str:
+    """The restore of an order of a dump."""
+    prices = {
+        "limit": f"@ {order['price']}",
+        "stop": f"stop {order['stop_price']}",
+        "stop_limit": f"stop {order['stop_price']} @ {order['price']}",
+    }
+    return (
+        f"restore {order['side']} {order['order_qty']} leaves {order['leaves_qty']} {prices[order['ord_type']]} "
+        f"as {order['cl_ord_id']} order {order['order_id']} {order['time_in_force']} until {order['expire_time']} "
+        f"display {order['display_qty']} shows {order['shown_qty']} smp {order['smp']} smp_id {order['smp_id']} "
+        f"in {order['symbol']} ! flags={order['flags']}"
+    )

@@ -1,4 +1,4 @@
-"""What acts say, and what they may not say (R40 to R44)."""
+"""What acts say, and what they may not say (R40 to R44, R54, R63, R65)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,16 @@ import json
 
 import pytest
 
-from engine.reference_acts import AccountTerms, InstrumentTerms, Payload, PhaseChange, Refused, TradingDay, read_payload
+from engine.reference_acts import (
+    AccountTerms,
+    InstrumentTerms,
+    Payload,
+    PhaseChange,
+    Refused,
+    TradingDay,
+    read_payload,
+    read_uncross,
+)
 from engine.schema import Code, Phase
 
 TERMS: Payload = {
@@ -54,6 +63,50 @@ def test_prices_are_ticks() -> None:
     read = terms()
     assert (read.min_price, read.max_price, read.max_order_qty, read.protection_ticks) == (200, 1800, 5, 100)
     assert read.said == TERMS
+    assert (read.reference_price, read.group) == (1000, "")
+    assert terms(reference_price="1.005", group="soft").reference_price == 201
+    assert terms(group="soft").group == "soft"
+    with pytest.raises(Refused):
+        terms(group="not a name")
+
+
+def test_a_phase_is_set_for_one_for_all_or_for_a_group() -> None:
+    halted: Payload = {"phase": "halted"}
+    assert PhaseChange.read({**halted, "symbol": "W", "draw": 7, "override": 1}) == PhaseChange(
+        "W", "", Phase.HALTED, draw=7, override=True
+    )
+    assert PhaseChange.read({**halted, "group": "soft"}) == PhaseChange("", "soft", Phase.HALTED)
+    assert PhaseChange.read({"symbol": "ALL", "phase": "settlement", "at_last_match": 1}).at_last_match
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {}, {"symbol": "W", "group": "soft"}, {"symbol": "a b"}, {"group": ""}, {"symbol": "W", "phase": "open"},
+        {"symbol": "W", "draw": -1}, {"symbol": "W", "draw": 3_600_001}, {"symbol": "W", "draw": True},
+        {"symbol": "W", "override": 2}, {"symbol": "ALL", "override": 1}, {"group": "soft", "override": 1},
+        {"symbol": "W", "at_last_match": 2}, {"symbol": "W", "at_last_match": 1}, {"symbol": "W", "when": "now"},
+    ],
+)  # fmt: skip
+def test_a_phase_that_is_not_well_said_is_refused(said: Payload) -> None:
+    with pytest.raises(Refused):
+        PhaseChange.read({"phase": "halted", **said})
+
+
+@pytest.mark.parametrize("phase", list(Phase))
+def test_the_last_match_ends_a_session_only(phase: Phase) -> None:
+    said: Payload = {"symbol": "W", "phase": phase.name.lower(), "at_last_match": 1}
+    if phase in (Phase.SETTLEMENT, Phase.POST_CLOSE, Phase.CLOSED):
+        assert PhaseChange.read(said).at_last_match
+    else:
+        with pytest.raises(Refused):
+            PhaseChange.read(said)
+
+
+@pytest.mark.parametrize("said", [{}, {"symbol": 1}, {"symbol": ""}, {"symbol": "W", "draw": 1}])
+def test_an_uncross_names_a_symbol(said: Payload) -> None:
+    with pytest.raises(Refused):
+        read_uncross(said)
 
 
 @pytest.mark.parametrize(
@@ -84,12 +137,15 @@ def test_the_window_lies_where_the_rule_puts_it(
 def test_texts_are_short_and_unicode(text: str, fits: bool) -> None:
     said: Payload = {"symbol": "ALL", "phase": "halted", "why": text, "by": text}
     if fits:
-        assert PhaseChange.read(said) == PhaseChange("ALL", Phase.HALTED)
+        assert PhaseChange.read(said) == PhaseChange("ALL", "", Phase.HALTED)
+        assert read_uncross({"symbol": "W", "why": text, "by": text}) == "W"
     else:
         with pytest.raises(Refused):
             PhaseChange.read(said)
         with pytest.raises(Refused):
             terms(name=text)
+        with pytest.raises(Refused):
+            read_uncross({"symbol": "W", "why": text})
 
 
 def test_an_account_is_three_names() -> None:

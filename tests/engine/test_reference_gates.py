@@ -84,10 +84,185 @@ def test_amend_gates_in_order() -> None:
     ]  # fmt: skip
 
 
-def test_in_pre_open_crossing_speaks_instead_of_post_only() -> None:
+CHAIN = [
+    ("buy 9 @ 5000 as b2 at_close display 1 min 1 ! flags=26 reserved=1", Code.MALFORMED),
+    ("buy 9 @ 5000 as b2 at_close display 1 min 1 ! flags=26", Code.INVALID_COMBINATION),
+    ("buy 9 @ 5000 as b2 display 10 min 10 ! flags=26 expire_time=9", Code.DISPLAY_QTY),
+    ("buy 9 @ 5000 as b2 display -1 min 10 ! flags=26 expire_time=9", Code.DISPLAY_QTY),
+    ("buy 9 @ 5000 as b2 display 9 min 10 ! flags=26 expire_time=9", Code.MIN_QTY),
+    ("buy 9 @ 5000 as b2 display 9 min -1 ! flags=26 expire_time=9", Code.MIN_QTY),
+    ("buy 9 @ 5000 as b1 display 9 min 9 ! flags=26 expire_time=9", Code.STOP_PRICE),
+    ("buy 9 @ 5000 as b1 display 9 min 9 ! flags=10 expire_time=9", Code.EXPIRE_TIME),
+    ("buy 9 @ 5000 as b1 display 9 min 9 ! flags=10", Code.DUPLICATE),
+    ("buy 9 @ 5000 as b2 display 9 min 9 ! flags=10", Code.PHASE),
+    ("buy 9 @ 5000 as b2 display 9 ! flags=10", Code.TICK_SIZE),
+    ("buy 9 @ 5000 as b2 display 9", Code.PRICE_BAND),
+    ("buy 9 @ 500 as b2 display 9", Code.OK),
+]
+
+
+def test_the_gates_of_order_types_stand_between_combination_and_duplicate() -> None:
+    opening = [*WORLD[:3], ("venue", "phase W pre_open"), ("A1", "buy 1 @ 50 as b1")]
+    assert codes({}, opening, [("A1", text) for text, _ in CHAIN]) == [code for _, code in CHAIN]
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("sell 9 stop 5000 as s1", Code.PRICE_BAND),
+        ("sell 9 stop 5000 as s1 ! flags=24", Code.TICK_SIZE),
+        ("sell 9 stop 50 as s1 ! flags=0", Code.STOP_PRICE),
+        ("sell 9 stop 50 as s1 ! flags=18 price=4", Code.MALFORMED),
+        ("sell 9 stop 50 @ 5000 as s1", Code.PRICE_BAND),
+        ("sell 9 stop 5000 @ 50 as s1", Code.PRICE_BAND),
+        ("sell 9 stop 50 as s1 ! price=4000", Code.OK),
+        ("sell 9 market as s1 ! stop_price=4000", Code.OK),
+        ("sell 9 @ 50 as s1 gtd until 5000", Code.EXPIRE_TIME),
+        ("sell 9 @ 50 as s1 gtd until 5001", Code.OK),
+        ("sell 9 @ 50 as s1 ! expire_time=-1", Code.EXPIRE_TIME),
+        ("sell 9 @ 50 as s1 ! flags=34", Code.MALFORMED),
+        ("sell 9 @ 50 as s1 ! flags=66", Code.MALFORMED),
+        ("sell 9 @ 50 as s1 ! flags=6", Code.MALFORMED),
+        ("sell 9 market as s1 at_open", Code.PHASE),
+        ("sell 9 market_to_limit as s1 min 9", Code.OK),
+    ],
+)
+def test_places_of_new_kinds(text: str, code: Code) -> None:
+    assert codes({}, WORLD, [("A1", text)]) == [code]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "buy 9 market as b post", "buy 9 @ 5 as b post ioc", "buy 9 @ 5 as b post fok", "buy 9 @ 5 as b post at_open",
+        "buy 9 @ 5 as b post at_close", "buy 9 stop 5 as b ioc", "buy 9 stop 5 @ 5 as b fok",
+        "buy 9 stop 5 as b at_open", "buy 9 stop 5 @ 5 as b at_close", "buy 9 market_to_limit as b at_open",
+        "buy 9 market_to_limit as b at_close", "buy 9 market_to_limit as b ioc", "buy 9 market_to_limit as b fok",
+        "buy 9 market as b display 1", "buy 9 stop 5 @ 5 as b display 9", "buy 9 @ 5 as b ioc display -1",
+        "buy 9 @ 5 as b fok display 1", "buy 9 @ 5 as b post min 1", "buy 9 @ 5 as b fok min 1",
+        "buy 9 @ 5 as b at_open min 1", "buy 9 market as b at_close min 1", "buy 9 stop 5 as b min 1",
+        "buy 9 stop 5 @ 5 as b min -1", "buy 9 stop 5 as b post",
+    ],
+)  # fmt: skip
+def test_what_cannot_be_combined(text: str) -> None:
+    assert codes({}, WORLD, [("A1", text)]) == [Code.INVALID_COMBINATION]
+
+
+def test_an_amend_names_what_its_order_has() -> None:
+    opening = [
+        *WORLD[:3],
+        ("venue", "phase W pre_open"),
+        ("A1", "buy 9 market as m"),
+        ("A1", "buy 9 market_to_limit as k"),
+        ("A1", "buy 9 stop 50 as s"),
+        ("A1", "buy 9 stop 50 @ 60 as t"),
+        ("A1", "buy 9 @ 40 as d gtd until 90000"),
+        ("A1", "buy 9 @ 40 as g gtc"),
+        ("A1", "buy 9 market as c at_close"),
+    ]
+    story = {
+        "amend m price 5": Code.INVALID_COMBINATION,
+        "amend k price 5": Code.INVALID_COMBINATION,
+        "amend c price 5": Code.INVALID_COMBINATION,
+        "amend s price 5": Code.INVALID_COMBINATION,
+        "amend t price 5": Code.OK,
+        "amend t stop 5000": Code.PRICE_BAND,
+        "amend t stop 5": Code.OK,
+        "amend s stop 7": Code.OK,
+        "amend m stop 7": Code.INVALID_COMBINATION,
+        "amend g stop 7": Code.INVALID_COMBINATION,
+        "amend g expire 99999": Code.INVALID_COMBINATION,
+        "amend d expire 9": Code.EXPIRE_TIME,
+        "amend d expire 99999": Code.OK,
+        "amend m qty 501": Code.MAX_ORDER_QTY,
+        "amend m qty 8": Code.OK,
+        "amend c qty 10": Code.OK,
+    }
+    assert codes({}, opening, [("A1", text) for text in story]) == list(story.values())
+
+
+def test_post_only_is_nothing_special_in_a_call() -> None:
     opening = [*WORLD[:3], ("venue", "phase W pre_open"), ("A1", "sell 5 @ 100 as s1"), ("A2", "buy 1 @ 9 as c1 post")]
     story = [("A2", "buy 1 @ 100 as c2 post"), ("A2", "amend c1 price 100"), ("A2", "amend c1 price 99")]
-    assert codes({}, opening, story) == [Code.WOULD_CROSS, Code.WOULD_CROSS, Code.OK]
+    assert codes({}, opening, story) == [Code.OK, Code.OK, Code.OK]
+
+
+def test_a_trade_at_close_has_the_closing_price() -> None:
+    to_the_close = [("venue", f"phase W {phase}") for phase in ("pre_close", "closing_auction", "trade_at_close")]
+    opening = [*WORLD, ("A1", "sell 5 @ 100 as s1"), *to_the_close[:1], ("A2", "buy 2 @ 100 as b1"), *to_the_close[1:]]
+    story = {
+        "buy 1 @ 101 as c1": Code.CLOSE_PRICE,
+        "buy 1 @ 2000 as c1": Code.PRICE_BAND,
+        "buy 1 @ 99 as c1 post": Code.CLOSE_PRICE,
+        "buy 1 @ 100 as c1 post": Code.POST_ONLY,
+        "buy 1 market as c1": Code.PHASE,
+        "buy 1 @ 100 as c1 ioc": Code.PHASE,
+        "buy 1 @ 100 as c1": Code.OK,
+        "amend b1 qty 1": Code.TOO_LATE,
+    }
+    assert codes({}, opening, [("A2", text) for text in story]) == list(story.values())
+    no_price = [*WORLD, *to_the_close]
+    assert codes({}, no_price, [("A2", "buy 1 @ 100 as c1")]) == [Code.CLOSE_PRICE]
+
+
+def test_after_the_close_all_is_for_lasting_orders() -> None:
+    opening = [
+        *WORLD,
+        ("A1", "buy 5 @ 10 as d1"),
+        ("A1", "buy 5 @ 10 as g1 gtc"),
+        ("A1", "buy 5 stop 90 as s1 gtd until 90000"),
+        ("venue", "phase W post_close"),
+    ]
+    story = {
+        "buy 1 @ 5 as x1": Code.PHASE, "buy 1 @ 5 as x1 gtc": Code.OK, "buy 1 @ 5 as x2 gtd until 90000 post": Code.OK,
+        "buy 1 stop 5 as x3 gtc": Code.PHASE, "amend d1 qty 4": Code.PHASE, "cancel d1": Code.PHASE,
+        "amend g1 qty 4": Code.OK, "amend s1 stop 80": Code.OK, "cancel s1": Code.OK, "cancel g1": Code.OK,
+    }  # fmt: skip
+    assert codes({}, opening, [("A1", text) for text in story]) == list(story.values())
+
+
+def test_a_wait_needs_a_stop_level() -> None:
+    opening = [
+        *WORLD[:2],
+        ("venue", "define W max_price=9000"),
+        ("venue", "phase W continuous"),
+        ("A2", "sell 9 @ 4000 as s1"),
+        ("A1", "buy 1 @ 4000 as b1"),
+        *[("A1", f"buy 1 stop {5000 + n} as w{n}") for n in range(1024)],
+    ]
+    story = {
+        "buy 1 stop 4500 as x1": Code.STOP_LEVELS_FULL,
+        "buy 1 stop 5000 as x1": Code.OK,
+        "amend w9 stop 4500": Code.STOP_LEVELS_FULL,
+        "amend w9 stop 5000": Code.OK,
+        "amend w8 stop 4500": Code.OK,
+        "buy 1 stop 4000 as x2": Code.OK,
+        "buy 1 stop 7000 as x3": Code.OK,
+        "buy 1 stop 7001 @ 1 as x5": Code.STOP_LEVELS_FULL,
+        "sell 1 stop 3000 as x4": Code.OK,
+    }
+    assert codes({"orders": 2000, "day_ids": 3000}, opening, [("A1", text) for text in story]) == list(story.values())
+
+
+def test_a_far_price_needs_a_level_if_the_order_may_rest() -> None:
+    fill = [("A1", f"buy 1 @ {100 + n} as f{n}") for n in range(4096)]
+    window = "define W max_price=9000 window_ticks=10 reference_price=8000"
+    opening = [*WORLD[:2], ("venue", window), ("venue", "phase W pre_open"), *fill]
+    story = {
+        "buy 1 @ 7000 as x1": Code.FAR_LEVELS_FULL,
+        "buy 1 @ 8000 as x1": Code.OK,
+        "buy 1 market as x2": Code.FAR_LEVELS_FULL,
+        "buy 1 market_to_limit as x2": Code.FAR_LEVELS_FULL,
+        "buy 1 market as x2 at_close": Code.OK,
+        "buy 1 @ 7000 as x3 at_close": Code.OK,
+        "amend f0 price 7000": Code.FAR_LEVELS_FULL,
+        "amend f0 price 101": Code.OK,
+        "amend x3 price 7001": Code.OK,
+        "buy 1 market as x4": Code.OK,
+        "buy 1 @ 7000 as x5": Code.FAR_LEVELS_FULL,
+        "buy 1 stop 7000 @ 7000 as x5": Code.OK,
+    }
+    assert codes({"orders": 5000, "day_ids": 5000}, opening, [("A1", text) for text in story]) == list(story.values())
 
 
 def test_restore_gates_in_order() -> None:
@@ -99,11 +274,39 @@ def test_restore_gates_in_order() -> None:
         ("A1", "restore sell 5 leaves 5 @ 5000 as g1 order 2 in 9"),
         ("A1", "restore sell 5 leaves 5 @ 5000 as g1 order 2"),
         ("A1", "restore sell 5 leaves 5 @ 5000 as g2 order 2"),
-        ("A1", "restore sell 5 leaves 5 @ 100 as g2 order 2"),
         ("A1", "restore sell 5 leaves 5 @ 101 as g2 order 2"),
     ]
     assert codes({"orders": 1, "day_ids": 1}, opening, story) == [
         Code.MALFORMED, Code.UNKNOWN_ACCOUNT, Code.UNKNOWN_INSTRUMENT, Code.DUPLICATE, Code.PRICE_BAND,
-        Code.WOULD_CROSS, Code.DAY_ID_LIMIT,
+        Code.DAY_ID_LIMIT,
     ]  # fmt: skip
     assert codes({"orders": 1}, opening, story[-1:]) == [Code.ORDERS_FULL]
+
+
+RESTORES = [
+    ("restore buy 5 leaves 5 @ 100 as g1 order 1 gtc display 3 shows 3", Code.OK),
+    ("restore sell 5 leaves 5 @ 90 as g2 order 2 gtd until 1", Code.OK),
+    ("restore sell 5 leaves 2 @ 90 as g3 order 3 display 900 shows 2", Code.OK),
+    ("restore sell 5 leaves 5 stop 90 as g4 order 4 ! price=5000", Code.OK),
+    ("restore sell 5 leaves 5 stop 90 @ 80 as g5 order 5", Code.OK),
+    ("restore sell 5 leaves 5 @ 90 as g6 order 6 ! stop_price=5000 flags=126", Code.OK),
+    ("restore sell 5 leaves 5 @ 90 as g9 order 7 day", Code.MALFORMED),
+    ("restore sell 5 leaves 5 market as g9 order 7", Code.MALFORMED),
+    ("restore sell 5 leaves 5 market_to_limit as g9 order 7", Code.MALFORMED),
+    ("restore sell 5 leaves 5 @ 90 as g9 order 7 gtd", Code.MALFORMED),
+    ("restore sell 5 leaves 5 @ 90 as g9 order 7 ! expire_time=1", Code.MALFORMED),
+    ("restore sell 5 leaves 5 @ 90 as g9 order 7 shows 1", Code.MALFORMED),
+    ("restore sell 5 leaves 5 @ 90 as g9 order 7 display 3", Code.MALFORMED),
+    ("restore sell 5 leaves 5 @ 90 as g9 order 7 display 3 shows 4", Code.MALFORMED),
+    ("restore sell 5 leaves 2 @ 90 as g9 order 7 display 3 shows 3", Code.MALFORMED),
+    ("restore sell 5 leaves 5 @ 90 as g9 order 7 display -1 shows 1", Code.MALFORMED),
+    ("restore sell 5 leaves 5 stop 90 @ 80 as g9 order 7 display 3 shows 3", Code.MALFORMED),
+    ("restore sell 5 leaves 5 stop 5000 as g9 order 7", Code.PRICE_BAND),
+    ("restore sell 5 leaves 5 stop 90 @ 5000 as g9 order 7", Code.PRICE_BAND),
+]
+
+
+def test_what_may_be_restored() -> None:
+    opening = [("venue", "day.open 2026-11-23 next 1"), *WORLD[:3], ("venue", "account A3 M3 B3")]
+    story = [("A1", text) for text, _ in RESTORES]
+    assert codes({}, [*opening, ("venue", "define V"), ("venue", "define U")], story) == [code for _, code in RESTORES]

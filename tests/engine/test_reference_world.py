@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from engine.reference import Reference
-from engine.schema import Limits, OrdStatus, TimeInForce
+from engine.reference_book import Cross
+from engine.schema import AuctionStep, Limits, OrdStatus, Phase, TimeInForce
 from tests.scenarios.table import Commands, world
 
 
@@ -34,12 +35,60 @@ def test_the_dump_tells_all() -> None:
     assert told["accounts"][4] == {"account": "A5", "member": "M2", "owner": "B1"}
     assert [order["cl_ord_id"] for order in told["orders"]] == ["b3", "s1", "s2", "v1"]
     assert told["orders"][2] == {
-        "order_id": 12, "account": "A2", "symbol": "W", "side": "sell", "price": 101, "order_qty": 4, "leaves_qty": 4,
-        "cum_qty": 0, "cl_ord_id": "s2", "time_in_force": "gtc", "smp": "none", "smp_id": 9, "flags": 1,
+        "order_id": 12,
+        "account": "A2",
+        "symbol": "W",
+        "side": "sell",
+        "ord_type": "limit",
+        "price": 101,
+        "stop_price": 0,
+        "order_qty": 4,
+        "leaves_qty": 4,
+        "cum_qty": 0,
+        "display_qty": 0,
+        "shown_qty": 0,
+        "cl_ord_id": "s2",
+        "time_in_force": "gtc",
+        "expire_time": 0,
+        "smp": "none",
+        "smp_id": 9,
+        "flags": 1,
         "client_session": 3,
-    }  # fmt: skip
+        "inactive": 0,
+    }
     assert (told["orders"][1]["order_qty"], told["orders"][1]["leaves_qty"], told["orders"][1]["cum_qty"]) == (5, 2, 3)
     assert told["orders"][1]["smp"] == "cancel_resting"
+
+
+WAITING = (("A1", "sell 9 @ 101 as i1 display 4"), ("A2", "buy 5 @ 101 as b1"), ("A3", "buy 1 stop 103 as w1"),
+           ("A3", "buy 1 stop 102 @ 105 as w2 gtd until 99000"), ("A3", "sell 2 stop 50 as w3"),
+           ("A3", "sell 2 stop 60 as w4"), ("A4", "sell 3 market as c1 at_close"),
+           ("A4", "buy 9 @ 90 as c2 at_close display 2"))  # fmt: skip
+
+
+def test_the_dump_tells_what_waits_and_what_shows() -> None:
+    told = venue(*WAITING, ("venue", "phase V volatility_auction override")).dump()
+    keys = ("cl_ord_id", "ord_type", "price", "stop_price", "display_qty", "shown_qty", "expire_time", "inactive")
+    assert [tuple(order[key] for key in keys) for order in told["orders"]] == [
+        ("i1", "limit", 101, 0, 4, 3, 0, 0),
+        ("w2", "stop_limit", 105, 102, 0, 0, 99_000, 1),
+        ("w1", "stop", 0, 103, 0, 0, 0, 1),
+        ("w4", "stop", 0, 60, 0, 0, 0, 1),
+        ("w3", "stop", 0, 50, 0, 0, 0, 1),
+        ("c1", "market", 1, 0, 0, 0, 0, 1),
+        ("c2", "limit", 90, 0, 2, 0, 0, 1),
+    ]
+    keys = ("phase", "override", "last_price", "close_price")
+    assert [tuple(terms[key] for key in keys) for terms in told["instruments"]] == [
+        ("continuous", 0, 101, None),
+        ("volatility_auction", 1, None, None),
+    ]
+    assert all("reference_price" not in terms for terms in told["instruments"])
+
+
+def test_the_indicative_is_told_in_any_phase() -> None:
+    reference = venue(*BOOK)
+    assert reference.indicative(1) == (0, 0, 0, AuctionStep.NO_CROSS)
 
 
 def test_the_book_tells_queues() -> None:
@@ -98,13 +147,76 @@ def miscount_far_levels(reference: Reference) -> None:
     reference.instruments[0].sides[reference.live[11].side].far_levels += 1
 
 
-DAMAGE = [lose_lots, rest_empty, forget_an_order, cross_the_book, misplace_an_order, end_a_resting_order, rest_an_ioc,
-          lose_a_client_id, give_an_order_away, miscount_far_levels]  # fmt: skip
+def show_too_much(reference: Reference) -> None:
+    reference.live[19].shown_qty = 5
+
+
+def show_nothing(reference: Reference) -> None:
+    reference.live[19].shown_qty = 0
+
+
+def misplace_a_stop(reference: Reference) -> None:
+    reference.live[17].stop_price += 1
+
+
+def let_a_stop_wait_in_vain(reference: Reference) -> None:
+    reference.instruments[0].last_price = 150
+
+
+def keep_a_day_order_aside(reference: Reference) -> None:
+    reference.live[18].time_in_force = TimeInForce.DAY
+
+
+def be_in_two_places(reference: Reference) -> None:
+    reference.instruments[0].aside[11] = reference.live[11]
+
+
+def forget_what_was_told(reference: Reference) -> None:
+    reference.instruments[1].phase = Phase.PRE_OPEN
+    reference.instruments[1].told = Cross(1, 1, 1, AuctionStep.VOLUME)
+
+
+def close_with_day_orders(reference: Reference) -> None:
+    reference.instruments[1].phase = Phase.CLOSED
+
+
+def forget_a_date(reference: Reference) -> None:
+    reference.live[11].time_in_force = TimeInForce.GTD
+
+
+MORE = (
+    *BOOK,
+    ("A1", "sell 5 stop 50 as w1"),
+    ("A1", "buy 5 @ 98 as c1 at_close"),
+    ("A1", "buy 9 @ 98 as i1 display 4"),
+    ("A1", "buy 5 stop 140 as w2"),
+)
+DAMAGE = [
+    show_too_much,
+    show_nothing,
+    misplace_a_stop,
+    let_a_stop_wait_in_vain,
+    keep_a_day_order_aside,
+    be_in_two_places,
+    forget_what_was_told,
+    close_with_day_orders,
+    forget_a_date,
+    lose_lots,
+    rest_empty,
+    forget_an_order,
+    cross_the_book,
+    misplace_an_order,
+    end_a_resting_order,
+    rest_an_ioc,
+    lose_a_client_id,
+    give_an_order_away,
+    miscount_far_levels,
+]
 
 
 @pytest.mark.parametrize("damage", DAMAGE, ids=lambda damage: damage.__name__)
 def test_check_notices(damage: Callable[[Reference], None]) -> None:
-    reference = venue(*BOOK)
+    reference = venue(*MORE)
     reference.check()
     damage(reference)
     with pytest.raises(AssertionError):

@@ -19,18 +19,27 @@ from engine.schema import (
     CODE_RULE,
     CODE_TEXT,
     COMMAND,
+    DUP,
     EVENT,
     EVENT_WORDS_JSON,
+    HAS_EXPIRE,
     HAS_PRICE,
     HAS_QTY,
+    HAS_STOP,
+    INACTIVE,
+    LAST,
     MAX_ORDER_QTY,
     MAX_PRICE_TICKS,
+    OF_SESSION,
     OFF_TICK,
     OP_WORDS,
-    PHASE_NEXT,
-    PHASE_PERMITS,
+    OVERRIDE,
     POST_ONLY,
+    PRIORITY_KEPT,
+    SELF_MATCH,
     TRADE,
+    UNCROSS,
+    AuctionStep,
     Code,
     CommandKind,
     EventKind,
@@ -53,7 +62,7 @@ KNOWN_KEYS = [
     (1087825395765986146, 1857302206154663785),
     (825905678775518987, 825905678775518987),
 ]
-ENUMERATIONS = (CommandKind, EventKind, Side, OrdType, TimeInForce, Smp, Phase, OrdStatus, Reason)
+ENUMERATIONS = (CommandKind, EventKind, Side, OrdType, TimeInForce, Smp, Phase, OrdStatus, Reason, AuctionStep)
 
 
 def test_the_examples_in_the_docstrings_hold() -> None:
@@ -100,16 +109,11 @@ def test_every_command_and_event_has_one_word() -> None:
     assert len(set(EVENT_WORDS_JSON.values())) == len(EventKind)
 
 
-def test_phases() -> None:
-    assert set(PHASE_NEXT) == set(PHASE_PERMITS) == set(Phase)
-    assert all(phase not in followers for phase, followers in PHASE_NEXT.items())
-    assert all(Phase.CLOSED in followers for phase, followers in PHASE_NEXT.items() if phase != Phase.CLOSED)
-    assert [phase for phase, (_, _, match) in PHASE_PERMITS.items() if match] == [Phase.CONTINUOUS]
-
-
-def test_command_flags_are_bits_of_their_own() -> None:
-    flags = (POST_ONLY, HAS_PRICE, HAS_QTY, OFF_TICK)
-    assert [flag.bit_count() for flag in flags] == [1] * 4 and len(set(flags)) == 4
+def test_flags_are_bits_of_their_own() -> None:
+    commands = (POST_ONLY, HAS_PRICE, HAS_QTY, OFF_TICK, HAS_STOP, HAS_EXPIRE, OF_SESSION)
+    events = (LAST, DUP, PRIORITY_KEPT, INACTIVE, UNCROSS, SELF_MATCH, OVERRIDE)
+    for flags in (commands, events):
+        assert [flag.bit_count() for flag in flags] == [1] * 7 and len(set(flags)) == 7 and max(flags) < 256
 
 
 # --- layouts ----------------------------------------------------------------------------------------------

@@ -6,21 +6,25 @@ state's arrays to a kernel function that a test calls by itself, in whichever la
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from engine.apply import State, act_payload, apply, new_state, run_block
+from engine.apply import MIN_EVENT_ROOM, State, act_payload, apply, new_state, run_block
 from engine.core.invariants import check
 from engine.core.lane import LANE
 from engine.core.memory import CMD, EV, Core
-from engine.dump import book
+from engine.dump import book, dump
+from engine.phases import PHASES
 from engine.schema import (
     COMMAND,
     EVENT,
+    HAS_EXPIRE,
     HAS_PRICE,
     HAS_QTY,
+    HAS_STOP,
     TRADE,
     CommandKind,
     EventKind,
@@ -35,7 +39,8 @@ from engine.schema import (
 
 Rows = npt.NDArray[Any]
 BUY, SELL = Side.BUY, Side.SELL
-DAY, GTC, IOC, FOK = TimeInForce
+DAY, GTC, IOC, FOK, GTD, AT_OPEN, AT_CLOSE = TimeInForce
+LIMIT, MARKET, STOP, STOP_LIMIT, MARKET_TO_LIMIT = OrdType
 SMALL = Limits(instruments=4, accounts=8, orders=64, levels=1 << 13, day_ids=256)
 TERMS: dict[str, Any] = {
     "symbol": "W320", "ccy": "USD", "unit": "lb", "contract_size": 3500, "tick": "1", "min_price": "1",
@@ -44,6 +49,17 @@ TERMS: dict[str, Any] = {
 # Accounts 1 and 2 have one owner; 1 and 3 one member.
 ACCOUNTS = (("A1", "M1", "B1"), ("A2", "M2", "B1"), ("A3", "M1", "B2"), ("A4", "M2", "B2"))
 FIRST_TIME = 1_000
+CHECK_EVERY = 8 if LANE == "plain" else 1
+
+
+def way(phase: Phase, start: Phase = Phase.CLOSED) -> list[Phase]:
+    """The phases by which an instrument that is closed, or in another phase, gets into this one by the fewest steps."""
+    ways: dict[Phase, list[Phase]] = {start: []}
+    for before in (waiting := [start]):
+        for after in sorted(PHASES[before].next - ways.keys()):
+            ways[after] = [*ways[before], after]
+            waiting.append(after)
+    return ways[phase]
 
 
 class World:
@@ -75,8 +91,8 @@ class World:
             self.act(CommandKind.ACCOUNT_DEFINE, account=name, member=member, owner=owner)
         for extra in terms:
             self.act(CommandKind.INSTRUMENT_DEFINE, **{**TERMS, **extra})
-        if phase is not None:
-            self.phase("ALL", phase)
+        for step in way(phase) if phase is not None else ():
+            self.phase("ALL", step)
         self.checks = True
 
     # --- writing commands ---------------------------------------------------------------------------------
@@ -104,21 +120,43 @@ class World:
         return self.row(CommandKind.ORDER_PLACE, **{**said, **fields})
 
     def amendment(
-        self, account: int, order_id: int, *, qty: int | None = None, price: int | None = None, **fields: Any
+        self,
+        account: int,
+        order_id: int,
+        *,
+        qty: int | None = None,
+        price: int | None = None,
+        stop: int | None = None,
+        expire: int | None = None,
+        **fields: Any,
     ) -> Rows:
         """An amend of the order of this id."""
         flags = (0 if qty is None else HAS_QTY) | (0 if price is None else HAS_PRICE) | fields.pop("flags", 0)
-        said = {"order_qty": qty or 0, "price": price or 0, "flags": flags, "target_lo": order_id, **fields}
+        flags |= (0 if stop is None else HAS_STOP) | (0 if expire is None else HAS_EXPIRE)
+        said = {"order_qty": qty or 0, "price": price or 0, "stop_price": stop or 0, "expire_time": expire or 0,
+                "flags": flags, "target_lo": order_id, **fields}  # fmt: skip
         return self.row(CommandKind.ORDER_AMEND, account=account, **said)
 
+    def stop_order(
+        self, account: int, side: int, qty: int, at: int, price: int | None = None, /, **fields: Any
+    ) -> Rows:
+        """A place of a stop, or of a stop_limit where there is a price."""
+        said = {"ord_type": STOP if price is None else STOP_LIMIT, "flags": HAS_STOP, "stop_price": at}
+        return self.order(account, side, qty, price, **{**said, **fields})
+
+    def act_row(self, kind: CommandKind, **terms: Any) -> tuple[Rows, bytes]:
+        """The row of an act, alone in its block, and its payload."""
+        payload = act_payload(terms)
+        return self.row(kind, target_hi=len(payload)), payload
+
     def run(self, *rows: Rows, payload: bytes = b"") -> Rows:
-        """Carry out a block and, unless told otherwise, assert the invariants; all its events."""
+        """Carry out a block and, unless told otherwise, assert the invariants (uncompiled now and then); its events."""
         commands = np.concatenate(rows)
         if self.buffer:
             events = drain(self.state, commands, payload, self.buffer)
         else:
             events = run_block(self.state, commands, payload)
-        if self.checks:
+        if self.checks and self.seq % CHECK_EVERY == 0:
             check(self.state)
         return events
 
@@ -126,6 +164,9 @@ class World:
 
     def place(self, account: int, side: int, qty: int, price: int | None, /, **fields: Any) -> Rows:
         return self.run(self.order(account, side, qty, price, **fields))
+
+    def stop(self, account: int, side: int, qty: int, at: int, price: int | None = None, /, **fields: Any) -> Rows:
+        return self.run(self.stop_order(account, side, qty, at, price, **fields))
 
     def cancel(self, account: int, order_id: int = 0, **fields: Any) -> Rows:
         return self.run(self.row(CommandKind.ORDER_CANCEL, account=account, target_lo=order_id, **fields))
@@ -143,8 +184,8 @@ class World:
         payload = act_payload(terms) if payload is None else payload
         return self.run(self.row(kind, target_hi=len(payload)), payload=payload)
 
-    def phase(self, symbol: str, phase: Phase) -> Rows:
-        return self.act(CommandKind.PHASE_SET, symbol=symbol, phase=word(phase))
+    def phase(self, symbol: str, phase: Phase, **terms: Any) -> Rows:
+        return self.act(CommandKind.PHASE_SET, symbol=symbol, phase=word(phase), **terms)
 
     def book(self, instrument: int = 1) -> dict[str, Any]:
         return book(self.state, instrument)
@@ -161,6 +202,34 @@ def drain(state: State, commands: Rows, payload: bytes, buffer: int) -> Rows:
         done += consumed
         parts.append(events[:written])
     return np.concatenate(parts)
+
+
+def buffer_sizes(end: int) -> range:
+    """All sizes of an event buffer below `end`; of few commands uncompiled, every seventh."""
+    return range(MIN_EVENT_ROOM, end, 7 if LANE == "plain" else 1)
+
+
+def through_any_buffer(scene: Callable[[World], tuple[Rows, bytes]], make: Callable[[], World], most: int = 0) -> Rows:
+    """R36: the command that a scene ends with gives the same events and the same world through buffers of any size.
+
+    A scene readies a world and hands back a last block, not yet carried out.  Its events.  Uncompiled, where it would
+    take too long, not every size is tried."""
+
+    def last(size: int) -> tuple[Rows, World]:
+        world = make()
+        world.checks = not size
+        rows, payload = scene(world)
+        world.buffer, world.checks = size, True
+        return world.run(rows, payload=payload), world
+
+    expected, world = last(0)
+    picture = dump(world.state)
+    assert_commands_are_framed(expected)
+    for size in buffer_sizes(most or len(expected) + 10):
+        events, world = last(size)
+        assert events.tobytes() == expected.tobytes(), size
+        assert dump(world.state) == picture, size
+    return expected
 
 
 def kinds(events: Rows) -> list[EventKind]:
@@ -198,7 +267,8 @@ def views(state: State, commands: Rows | None = None, events: Rows | None = None
     ev = np.zeros(16 * 64, np.int64) if events is None else events.view(np.int64)
     if LANE == "compiled":
         a.h[CMD], a.h[EV] = cmd.ctypes.data, ev.ctypes.data
-    return Core(a.h, a.ins, a.n4, a.n8, a.bits, a.far, a.tab, a.ids, a.direct, a.spill, a.acc, a.scratch, cmd, ev)
+    return Core(a.h, a.ins, a.n4, a.n8, a.bits, a.far, a.tab, a.ids, a.direct, a.spill, a.acc, a.scratch,
+                a.more, a.tree, a.work, cmd, ev)  # fmt: skip
 
 
 def behind(arrays: Core) -> Any:
@@ -206,5 +276,7 @@ def behind(arrays: Core) -> Any:
     return arrays.h if LANE == "compiled" else arrays
 
 
-__all__ = ["ACCOUNTS", "BUY", "DAY", "FIRST_TIME", "FOK", "GTC", "IOC", "SELL", "SMALL", "TERMS", "Smp", "World",
-           "assert_commands_are_framed", "behind", "drain", "kinds", "trades", "values", "views"]  # fmt: skip
+__all__ = ["ACCOUNTS", "AT_CLOSE", "AT_OPEN", "BUY", "DAY", "FIRST_TIME", "FOK", "GTC", "GTD", "IOC", "LIMIT",
+           "MARKET", "MARKET_TO_LIMIT", "SELL", "SMALL", "STOP", "STOP_LIMIT", "TERMS", "Smp", "World",
+           "assert_commands_are_framed", "behind", "buffer_sizes", "drain", "kinds", "through_any_buffer", "trades",
+           "values", "views", "way"]  # fmt: skip

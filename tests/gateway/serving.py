@@ -14,6 +14,7 @@ import uvicorn
 from starlette.routing import WebSocketRoute
 from websockets.asyncio.client import ClientConnection, connect
 
+from gateway.calls import ReopeningCalls
 from gateway.control import make_app
 from gateway.server import TradeDoor, make_router
 from gateway.transport import UVICORN_OPTIONS
@@ -35,6 +36,7 @@ class Served:
         self.floor = floor
         self.door = door
         self.port = port
+        self.calls = ReopeningCalls()
 
     @property
     def url(self) -> str:
@@ -59,7 +61,8 @@ async def serving(floor: Floor, **options: Any) -> AsyncIterator[Served]:
     async def open_day(trading_day: str) -> list[dict[str, Any]]:
         raise ValueError(f"not on {trading_day}")
 
-    app = make_app(floor.desk, open_day=open_day, health=lambda: {"seq": floor.seq})
+    calls = ReopeningCalls()
+    app = make_app(floor.desk, open_day=open_day, health=lambda: {"seq": floor.seq}, calls=calls)
     router = make_router(floor.desk, **options)
     app.include_router(router)
     (route,) = router.routes
@@ -71,7 +74,9 @@ async def serving(floor: Floor, **options: Any) -> AsyncIterator[Served]:
     try:
         while not server.started:
             await asyncio.sleep(0)
-        yield Served(floor, route.endpoint, bound.getsockname()[1])
+        served = Served(floor, route.endpoint, bound.getsockname()[1])
+        served.calls = calls
+        yield served
     finally:
         server.should_exit = True
         await task

@@ -9,8 +9,11 @@ import pytest
 
 from engine.schema import (
     COMMAND,
+    HAS_EXPIRE,
     HAS_PRICE,
     HAS_QTY,
+    HAS_STOP,
+    OF_SESSION,
     OFF_TICK,
     POST_ONLY,
     CommandKind,
@@ -19,6 +22,7 @@ from engine.schema import (
     Smp,
     TimeInForce,
     cl_ord_id_key,
+    word,
 )
 from gateway.codec import (
     BadRequest,
@@ -28,6 +32,7 @@ from gateway.codec import (
     decode,
     decode_offline,
     disconnect_row,
+    tick_row,
     to_row,
 )
 from gateway.directory import Directory
@@ -89,6 +94,51 @@ def test_place_with_everything_sets_everything(directory: Directory) -> None:
         order_qty=7,
         cl_ord_id=b"a-2",
     )
+
+
+def test_every_type_and_time_in_force_has_its_number(directory: Directory) -> None:
+    for ord_type in OrdType:
+        assert row_of(directory, "order.place", order("a", ord_type=word(ord_type)))["ord_type"] == ord_type
+    for tif in TimeInForce:
+        assert row_of(directory, "order.place", order("a", time_in_force=word(tif)))["time_in_force"] == tif
+
+
+def test_place_of_a_stop_an_iceberg_and_an_order_with_an_end(directory: Directory) -> None:
+    p = order("a-1", ord_type="stop_limit", stop_price="3.010", display_qty=4, min_qty=2, expire_time=1_000_001)
+    row = row_of(directory, "order.place", p)
+    assert (row["price"], row["stop_price"], row["flags"]) == (601, 602, HAS_PRICE | HAS_STOP)
+    assert (row["display_qty"], row["min_qty"], row["expire_time"]) == (4, 2, 1_000_001_000)
+    row = row_of(directory, "order.place", order("a-2", display_qty=-1, min_qty=-2, expire_time=-3))
+    assert (row["display_qty"], row["min_qty"], row["expire_time"]) == (-1, -2, -3_000), "the core will refuse it"
+
+
+def test_stop_price_off_the_tick_is_flagged_for_the_core(directory: Directory) -> None:
+    row = row_of(directory, "order.place", order("a-1", ord_type="stop_limit", stop_price="3.001"))
+    assert (row["flags"], row["price"], row["stop_price"]) == (HAS_PRICE | HAS_STOP | OFF_TICK, 601, 0)
+
+
+@pytest.mark.parametrize("expire_time", [2**63 // 1000 + 1, -(2**63) // 1000 - 1, 2**63])
+def test_expire_time_that_is_no_int64_in_nanoseconds_is_refused(directory: Directory, expire_time: int) -> None:
+    with pytest.raises(BadRequest) as caught:
+        row_of(directory, "order.place", order("a-1", expire_time=expire_time))
+    assert caught.value.code == "BAD_VALUE"
+    most = (2**63 - 1) // 1000
+    assert row_of(directory, "order.place", order("a-1", expire_time=most))["expire_time"] == most * 1000
+
+
+def test_amend_of_stop_price_and_expire_time(directory: Directory) -> None:
+    row = row_of(
+        directory, "order.amend", {"order_id": 5, "stop_price": "3.010", "expire_time": 7}, instrument=1, account=1
+    )
+    assert (row["stop_price"], row["expire_time"], row["flags"]) == (602, 7_000, HAS_STOP | HAS_EXPIRE)
+    unknown = row_of(directory, "order.amend", {"order_id": 5, "stop_price": "3.010"})
+    assert unknown["flags"] == HAS_STOP | OFF_TICK
+
+
+def test_mass_cancel_of_what_came_in_through_the_connection(directory: Directory) -> None:
+    row = row_of(directory, "order.mass_cancel", {"session": True}, client_session=7)
+    assert (row["flags"], row["client_session"]) == (OF_SESSION, 7)
+    assert row_of(directory, "order.mass_cancel", {"session": False}, client_session=7)["flags"] == 0
 
 
 def test_market_order_has_no_price(directory: Directory) -> None:
@@ -159,9 +209,16 @@ def test_rows_that_only_lines_of_match_can_ask_for(directory: Directory) -> None
         4,
         8,
     )
+    restore |= {"stop_price": "3.010", "display_qty": 3, "shown_qty": 2, "expire_time": 9, "time_in_force": "gtd"}
+    row = row_of(directory, "order.restore", restore, offline=True, account=1)
+    assert (row["stop_price"], row["display_qty"], row["target_hi"], row["min_qty"]) == (602, 3, 2, 4)
+    assert (row["expire_time"], row["time_in_force"]) == (9_000, TimeInForce.GTD)
+    with pytest.raises(BadRequest, match="min_qty"):
+        row_of(directory, "order.restore", {**restore, "min_qty": 4}, offline=True)
     row = row_of(directory, "disconnect", {"client_session": 8}, offline=True, account=1)
     assert row.tobytes() == disconnect_row(1, 8)
-    assert row_of(directory, "clock.tick", offline=True)["kind"] == CommandKind.CLOCK_TICK
+    assert row_of(directory, "clock.tick", offline=True).tobytes() == tick_row()
+    assert np.frombuffer(tick_row(), COMMAND)["kind"][0] == CommandKind.CLOCK_TICK
 
 
 def test_acts_are_canonical_json(directory: Directory) -> None:

@@ -9,8 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.gateway.kit import OTHER, SYMBOL, TERMS, Floor
-from tests.gateway.serving import Served, serving
+from engine.schema import CommandKind
+from tests.gateway.kit import OTHER, SYMBOL, TERMS, Floor, order
+from tests.gateway.serving import Served, ask, serving
 
 ROUTES = ("/operator/session", "/operator/day", "/operator/accounts", "/operator/instruments")
 
@@ -35,8 +36,8 @@ async def get(served: Served, path: str) -> httpx.Response:
         return await http.get(path)
 
 
-def session(action: str, symbol: str = SYMBOL, why: str = "a reason") -> dict[str, str]:
-    return {"action": action, "symbol": symbol, "why": why}
+def session(action: str, symbol: str = SYMBOL, why: str = "a reason", **more: Any) -> dict[str, Any]:
+    return {"action": action, "symbol": symbol, "why": why, **more}
 
 
 @pytest.mark.parametrize("path", ROUTES)
@@ -72,7 +73,7 @@ def test_operator_halts_and_resumes_with_a_reason(tmp_path: Path) -> None:
                 "PHASE_TRANSITION",
                 "R42",
             )
-            assert (await post(served, "/operator/session", session("resume"))).json()[0]["phase"] == "continuous"
+            assert (await post(served, "/operator/session", session("resume"))).json()[0]["phase"] == "pre_open"
 
     run(story())
 
@@ -83,12 +84,94 @@ def test_resume_of_all_opens_nothing_that_is_closed(tmp_path: Path) -> None:
             await post(served, "/operator/session", session("close", OTHER))
             await post(served, "/operator/session", session("halt", "ALL"))
             events = (await post(served, "/operator/session", session("resume", "ALL"))).json()
-            assert [(event["symbol"], event["phase"]) for event in events] == [(SYMBOL, "continuous")]
-            assert (await get(served, "/health")).json()["phases"] == {SYMBOL: "continuous", OTHER: "closed"}
+            assert [(event["symbol"], event["phase"]) for event in events] == [(SYMBOL, "pre_open")]
+            assert (await get(served, "/health")).json()["phases"] == {SYMBOL: "pre_open", OTHER: "closed"}
             await post(served, "/operator/session", session("close", "ALL"))
             events = (await post(served, "/operator/session", session("pre_open", "ALL"))).json()
             assert [event["symbol"] for event in events] == [SYMBOL, OTHER]
             assert len({event["seq"] for event in events}) == 1, "one act for all"
+
+    run(story())
+
+
+def phases_of(events: list[dict[str, Any]]) -> dict[str, str]:
+    return {event["symbol"]: event["phase"] for event in events if event["ev"] == "phase.changed"}
+
+
+@pytest.mark.parametrize("seconds", [None, 0, 40])
+def test_resume_begins_a_call_that_the_venue_is_told_to_end(seconds: int | None, tmp_path: Path) -> None:
+    async def story() -> None:
+        async with serving(Floor(tmp_path)) as served:
+            await post(served, "/operator/session", session("halt"))
+            more = {} if seconds is None else {"call_seconds": seconds}
+            await post(served, "/operator/session", session("resume", **more))
+            begun, directory = asyncio.get_running_loop().time(), served.floor.desk.directory
+            assert served.calls.due(begun, directory) == [] and served.calls.held() == {SYMBOL}
+            length = {None: 5, 0: None, 40: 40}[seconds]
+            assert served.calls.due(begun + 4, directory) == []
+            assert served.calls.due(begun + 39, directory) == ([SYMBOL] if length == 5 else [])
+            assert served.calls.due(begun + 86_400, directory) == ([SYMBOL] if length else [])
+
+    run(story())
+
+
+def test_open_ends_a_call_with_its_uncross(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with serving(Floor(tmp_path, phase="pre_open")) as served, served.client("M2") as client:
+            for name, side in (("b-1", "buy"), ("b-2", "sell")):
+                assert (await ask(client, "order.place", **order(name, side, smp="none")))["ok"]
+            events = (await post(served, "/operator/session", session("open"))).json()
+            assert [event["ev"] for event in events] == ["phase.changed", "auction.uncrossed", "trade"]
+            assert events[2]["auction"] is True and "aggressor_side" not in events[2]
+
+    run(story())
+
+
+def test_an_action_on_a_group_is_one_act_on_its_instruments(tmp_path: Path) -> None:
+    async def story() -> None:
+        floor = Floor(tmp_path)
+        for symbol in ("G1", "G2"):
+            floor.act(CommandKind.INSTRUMENT_DEFINE, {"symbol": symbol, **TERMS, "group": "G"})
+        async with serving(floor) as served:
+            body = {"action": "pre_open", "group": "G", "why": "morning"}
+            events = (await post(served, "/operator/session", body)).json()
+            assert phases_of(events) == {"G1": "pre_open", "G2": "pre_open"} and len({e["seq"] for e in events}) == 1
+            await post(served, "/operator/session", session("halt", "G2"))
+            events = (await post(served, "/operator/session", {**body, "action": "resume"})).json()
+            assert phases_of(events) == {"G2": "pre_open"}
+            for wrong, code in (({"group": "H"}, "UNKNOWN_INSTRUMENT"), ({"symbol": SYMBOL}, "MISSING_FIELD")):
+                answer = await post(served, "/operator/session", {**body, **wrong})
+                assert answer.json()["code"] == code
+
+    run(story())
+
+
+def test_a_phase_of_its_own_is_passed_by_until_the_instrument_is_named(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with serving(Floor(tmp_path)) as served:
+            body = session("phase", phase="halted", override=True)
+            (event,) = (await post(served, "/operator/session", body)).json()
+            assert (event["phase"], event["override"]) == ("halted", True)
+            answer = await post(served, "/operator/session", session("resume", "ALL"))
+            assert (answer.status_code, answer.json()["code"]) == (409, "PHASE_TRANSITION")
+            events = (await post(served, "/operator/session", session("resume"))).json()
+            assert "override" not in events[0] and events[0]["phase"] == "pre_open"
+
+    run(story())
+
+
+def test_any_phase_that_the_table_lets_follow_can_be_set(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with serving(Floor(tmp_path)) as served:
+            for phase in ("pre_close", "close_no_cancel", "closing_auction", "trade_at_close", "settlement"):
+                events = (await post(served, "/operator/session", session("phase", phase=phase, draw=250))).json()
+                assert (events[0]["phase"], events[0]["draw"]) == (phase, 250)
+            answer = await post(served, "/operator/session", session("phase", phase="continuous"))
+            assert (answer.status_code, answer.json()["code"]) == (409, "PHASE_TRANSITION")
+            answer = await post(served, "/operator/session", session("uncross"))
+            assert (answer.status_code, answer.json()["code"]) == (409, "NOT_IN_CALL")
+            events = (await post(served, "/operator/session", session("phase", OTHER, phase="pre_close"))).json()
+            assert (await post(served, "/operator/session", session("uncross", OTHER))).json()[0]["qty"] == 0
 
     run(story())
 
@@ -100,6 +183,13 @@ def test_resume_of_all_opens_nothing_that_is_closed(tmp_path: Path) -> None:
         ("/operator/session", session("halt", "nope"), 409, "UNKNOWN_INSTRUMENT"),
         ("/operator/session", session("halt", why=""), 400, "BAD_VALUE"),
         ("/operator/session", {"action": "halt", "symbol": SYMBOL}, 400, "MISSING_FIELD"),
+        ("/operator/session", {"action": "halt", "why": "x"}, 400, "MISSING_FIELD"),
+        ("/operator/session", session("halt", group="G"), 400, "MISSING_FIELD"),
+        ("/operator/session", session("halt", override=True), 400, "BAD_VALUE"),
+        ("/operator/session", session("resume", call_seconds=-1), 400, "BAD_VALUE"),
+        ("/operator/session", session("phase", phase="lunch"), 400, "BAD_VALUE"),
+        ("/operator/session", session("phase", "ALL", phase="halted", override=True), 409, "BAD_TERMS"),
+        ("/operator/session", session("uncross", "nope"), 409, "UNKNOWN_INSTRUMENT"),
         ("/operator/session", {**session("halt"), "x": 1}, 400, "UNKNOWN_FIELD"),
         ("/operator/session", b'{"action":"halt","action":"open","symbol":"ALL","why":"x"}', 400, "DUPLICATE_KEY"),
         ("/operator/session", b"\xff", 400, "BAD_UTF8"),

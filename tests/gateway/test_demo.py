@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from engine.schema import PHASE_NEXT, Phase
+from engine.phases import PHASES
+from engine.schema import Phase
 from gateway.accounts import KeyRing, disable_key, list_keys
-from gateway.demo import ACCOUNTS, CLOSED_SECONDS, PRE_OPEN_SECONDS, DemoCalendar, ensure_keys
+from gateway.demo import ACCOUNTS, CLOSED_SECONDS, DemoCalendar, ensure_keys
 
 
 def test_keys_are_made_once_and_open(tmp_path: Path) -> None:
@@ -37,15 +38,29 @@ def walk(
     for step in range(int(seconds * 4)):
         for symbol, phase in calendar.due(start + step / 4, phases):
             for one in phases if symbol == "ALL" else [symbol]:
-                assert phase in PHASE_NEXT[phases[one]]
+                assert phase in PHASES[phases[one]].next
                 phases[one] = phase
             done.append((step / 4, symbol, phase))
     return done
 
 
-def test_opens_at_once_then_after_fifteen_seconds() -> None:
+OPENING = [Phase.PRE_OPEN, Phase.NO_CANCEL, Phase.OPENING_AUCTION, Phase.CONTINUOUS]
+
+
+def test_opens_with_a_call_of_fifteen_seconds_and_its_auction() -> None:
     phases = dict.fromkeys(("X", "Y"), Phase.CLOSED)
-    assert walk(DemoCalendar(), phases, 100.0, 40) == [(0.0, "ALL", Phase.PRE_OPEN), (15.25, "ALL", Phase.CONTINUOUS)]
+    steps = walk(DemoCalendar(), phases, 100.0, 40)
+    assert [step[1:] for step in steps] == [("ALL", phase) for phase in OPENING]
+    times = [step[0] for step in steps]
+    assert times[0] == 0 and 12 <= times[1] <= 12.5 and 15 <= times[2] <= 16 and times[3] < 17
+
+
+def test_what_is_held_is_left_to_who_holds_it() -> None:
+    calendar, phases = DemoCalendar(), {"X": Phase.PRE_OPEN, "Y": Phase.PRE_OPEN}
+    due = [step for now in range(60) for step in calendar.due(float(now), phases, {"X"})]
+    assert {symbol for symbol, _ in due} == {"Y"}
+    phases["Y"] = Phase.CONTINUOUS
+    assert calendar.due(60.0, phases) == [("X", Phase.NO_CANCEL)], "its time counts from when it began"
 
 
 def test_what_an_operator_closes_is_open_again_within_half_a_minute() -> None:
@@ -53,9 +68,11 @@ def test_what_an_operator_closes_is_open_again_within_half_a_minute() -> None:
     assert walk(calendar, phases, 0.0, 5) == []
     phases["X"] = Phase.CLOSED
     steps = walk(calendar, phases, 5.0, 60)
-    assert [step[1:] for step in steps] == [("X", Phase.PRE_OPEN), ("X", Phase.CONTINUOUS)]
-    assert steps[0][0] <= CLOSED_SECONDS + 0.5 and steps[1][0] <= CLOSED_SECONDS + PRE_OPEN_SECONDS + 1 < 30
+    assert [step[1:] for step in steps] == [("X", phase) for phase in OPENING]
+    assert steps[0][0] <= CLOSED_SECONDS + 0.5 and steps[-1][0] < 30
 
 
-def test_a_halt_stays_until_the_operator_ends_it() -> None:
-    assert walk(DemoCalendar(), {"X": Phase.HALTED, "Y": Phase.CONTINUOUS}, 0.0, 100) == []
+def test_other_phases_stay_until_the_operator_ends_them() -> None:
+    calendars = {Phase.CLOSED, *OPENING[:-1]}
+    phases = {phase.name: phase for phase in Phase if phase not in calendars}
+    assert Phase.HALTED in phases.values() and walk(DemoCalendar(), phases, 0.0, 100) == []

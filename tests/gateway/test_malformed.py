@@ -137,7 +137,7 @@ def _make(kind: str, rng: random.Random, number: int) -> Frame:
         case "unknown_field":
             return json.dumps({**good, rng.choice(("ts", "seq", "x", "client_session")): 1})
         case "unknown_inner_field":
-            return but(**{rng.choice(("account", "seq", "stop_price", "x" * 3_000)): 1})
+            return but(**{rng.choice(("account", "seq", "leaves_qty", "x" * 3_000)): 1})
         case "unknown_op":
             return json.dumps({**good, "op": rng.choice(("order.replace", "", "ORDER.PLACE", "x" * 500))})
         case "op_is_number":

@@ -161,6 +161,126 @@ def test_a_day_is_opened_and_restated() -> None:
     assert (events[4]["leaves_qty"], events[4]["cum_qty"], events[7]["price"]) == (4, 6, "3.010")
 
 
+def act(op: str, **p: Any) -> dict[str, Any]:
+    return {"op": op, "p": p}
+
+
+def test_a_stop_waits_is_elected_and_is_then_an_order_like_any_other() -> None:
+    stop = place("s", "A2", "buy", "3.020", 5)
+    stop["p"] |= {"ord_type": "stop_limit", "stop_price": "3.010", "time_in_force": "gtc"}
+    events = run(
+        stop,
+        {"op": "order.amend", "account": "A2", "p": {"cl_ord_id": "s", "stop_price": "3.005"}},
+        place("a", side="sell"),
+        place("b", "A2", "buy", qty=10),
+        {"op": "order.cancel", "account": "A2", "p": {"cl_ord_id": "s"}},
+    )
+    assert short(events, "ev", "ord_type", "stop_price", "inactive") == [
+        ("order.accepted", "stop_limit", "3.010", True),
+        ("order.amended", "stop_limit", None, True),
+        ("order.accepted", "limit", None, None),
+        ("order.accepted", "limit", None, None),
+        ("trade", None, None, None),
+        ("order.triggered", "stop_limit", "3.005", None),
+        ("order.canceled", "limit", None, None),
+    ]
+
+
+def test_an_iceberg_is_refreshed_and_its_book_shows_all_that_it_has() -> None:
+    iceberg = place("i", side="sell", qty=25)
+    iceberg["p"]["display_qty"] = 10
+    events = run(iceberg, place("b", "A2", qty=12), {"op": "book.get", "p": {"symbol": SYMBOL}})
+    assert events[0]["display_qty"] == 10
+    assert short(events[1:-1], "ev", "qty", "shown_qty", "leaves_qty") == [
+        ("order.accepted", None, None, 12),
+        ("trade", 10, None, 2),
+        ("order.refreshed", None, 10, 15),
+        ("trade", 2, None, 0),
+    ]
+    assert events[-1]["asks"][0]["qty"] == 13
+
+
+def test_a_call_is_told_read_and_uncrossed() -> None:
+    read = {"op": "auction.indicative", "id": 9, "p": {"symbol": SYMBOL}}
+    opening = [*OPENING[:3], act("phase.set", symbol=SYMBOL, phase="pre_open", draw=250)]
+    lines = [place("a", price="3.010"), place("b", "A2", "sell", qty=4)]
+    events = run(*opening, read, *lines, read, act("auction.uncross", symbol=SYMBOL), read, opening=False)[3:]
+    nothing = {"qty": 0, "surplus": 0, "step": "no_cross"}
+    assert events[0]["draw"] == 250
+    assert events[1] == {"ev": "auction.indicative", "symbol": SYMBOL, "id": 9, **nothing}
+    told = {"price": "3.010", "qty": 4, "surplus": 6, "surplus_side": "buy", "step": "pressure"}
+    assert [event["ev"] for event in events[2:5]] == ["order.accepted", "order.accepted", "auction.indicative"]
+    assert events[4].items() >= told.items() and events[4]["seq"] == 6
+    assert events[5] == {"ev": "auction.indicative", "symbol": SYMBOL, "id": 9, **told}
+    uncrossed, trade, after = events[6:]
+    assert uncrossed["ev"] == "auction.uncrossed" and uncrossed.items() >= told.items()
+    assert (trade["auction"], trade["price"], trade["qty"]) == (True, "3.010", 4)
+    assert (trade["buy_order_id"], trade["sell_order_id"]) == (5, 6)
+    assert "aggressor_side" not in trade and "self_match" not in trade
+    assert after == events[1]
+    unknown = run({"op": "auction.indicative", "p": {"symbol": "nope"}})[0]
+    assert (unknown["ev"], unknown["code"]) == ("error", "UNKNOWN_SYMBOL")
+
+
+def test_an_auction_between_orders_of_one_owner_says_so() -> None:
+    opening = [*OPENING[:3], act("phase.set", symbol=SYMBOL, phase="pre_open")]
+    lines = [place("a"), place("b", side="sell"), act("phase.set", symbol=SYMBOL, phase="opening_auction")]
+    trade = run(*opening, *lines, opening=False)[-1]
+    assert (trade["ev"], trade["self_match"]) == ("trade", True)
+
+
+def test_a_session_that_ends_at_its_last_match_names_it() -> None:
+    events = run(
+        place("a"),
+        place("b", "A2", "sell"),
+        act("phase.set", symbol=SYMBOL, phase="settlement", at_last_match=1, override=1),
+    )
+    assert short(events[-1:], "phase", "override", "last_trade_id", "last_price") == [("settlement", True, 1, "3.005")]
+
+
+def test_a_group_is_set_as_one() -> None:
+    other = act("instrument.define", **{"symbol": "X", **TERMS, "group": "G"})
+    events = run(other, act("phase.set", group="G", phase="pre_open"), act("phase.set", group="H", phase="pre_open"))
+    assert short(events, "ev", "symbol", "code") == [
+        ("instrument.defined", "X", None),
+        ("phase.changed", "X", None),
+        ("act.rejected", None, "UNKNOWN_INSTRUMENT"),
+    ]
+
+
+def test_orders_of_a_session_are_canceled_and_those_of_a_date_expire() -> None:
+    dated = place("d", ts=100)
+    dated["p"] |= {"time_in_force": "gtd", "expire_time": 200}
+    events = run(
+        dated,
+        place("a", client_session=7),
+        {"op": "order.mass_cancel", "account": "A1", "client_session": 7, "p": {"session": True}},
+        {"op": "clock.tick", "ts": 200},
+    )
+    assert short(events[2:], "ev", "order_id", "reason", "count") == [
+        ("order.canceled", 6, "mass_cancel", None),
+        ("order.mass_canceled", None, None, 1),
+        ("order.expired", 5, None, None),
+        ("clock.ticked", None, None, None),
+    ]
+
+
+def test_restored_icebergs_and_stops_are_told_as_they_are() -> None:
+    restore = {**place("i")["p"], "time_in_force": "gtc", "order_id": 2, "leaves_qty": 7, "display_qty": 5}
+    stop = {**place("s")["p"], "time_in_force": "gtd", "order_id": 3, "leaves_qty": 10, "expire_time": 10**15}
+    events = run(
+        act("day.open", trading_day="2026-11-24", next_trade_id=50),
+        *OPENING[:3],
+        {"op": "order.restore", "account": "A1", "p": {**restore, "shown_qty": 3}},
+        {"op": "order.restore", "account": "A1", "p": {**stop, "ord_type": "stop_limit", "stop_price": "3.010"}},
+        opening=False,
+    )
+    assert short(events[-2:], "ev", "leaves_qty", "display_qty", "stop_price", "inactive") == [
+        ("order.restored", 7, 5, None, None),
+        ("order.restored", 10, None, "3.010", True),
+    ]
+
+
 def test_every_request_word_of_the_schema_is_understood() -> None:
     bodies: dict[str, Any] = {
         "order.place": place("a")["p"],

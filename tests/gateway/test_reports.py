@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from engine.reference import Reference
-from engine.schema import EventKind, OrdStatus, Smp, word
+from engine.schema import CommandKind, EventKind, OrdStatus, OrdType, Smp, word
 from gateway.codec import Event, TwoSided, read_events
 from gateway.directory import Directory
-from gateway.reports import Order, Reports, answer_to_json, exec_to_json, lone_messages, order_to_json
+from gateway.reports import Order, Reports, answer_to_json, exec_to_json, is_plain, lone_messages, order_to_json
 from gateway.requests import NameFields
 from tests.flow import Flow
-from tests.gateway.kit import Floor, order
+from tests.gateway.kit import Floor, order, said
 
 SEEDS = range(40)
 
@@ -24,7 +24,8 @@ def live_orders(reports: Reports, directory: Directory) -> dict[int, tuple[Any, 
     return {
         one.order_id: (
             directory.account(one.account), directory.symbol(one.instrument), one.side, one.price, one.order_qty,
-            one.leaves_qty, one.cum_qty, one.cl_ord_id,
+            one.leaves_qty, one.cum_qty, one.cl_ord_id, word(OrdType(one.ord_type)),
+            one.stop_price if one.inactive else 0, one.display_qty, one.expire_time, one.inactive,
         )
         for account in accounts
         for one in reports.live(account)
@@ -40,7 +41,7 @@ def test_live_orders_folded_from_events_are_the_matchers(seed: int) -> None:
         flow.observe(events)
         directory.learn(*block, events)
         for event in read_events(events):
-            own, other = reports.learn(event)
+            own, other = reports.learn(event, block[0])
             for one in (own, other):
                 if one is not None:
                     assert one.order_qty >= one.cum_qty and one.leaves_qty >= 0
@@ -49,10 +50,13 @@ def test_live_orders_folded_from_events_are_the_matchers(seed: int) -> None:
         assert live_orders(reports, directory) == {
             one["order_id"]: (
                 one["account"], one["symbol"], sides[one["side"]], one["price"], one["order_qty"], one["leaves_qty"],
-                one["cum_qty"], one["cl_ord_id"],
+                one["cum_qty"], one["cl_ord_id"], one["ord_type"], one["stop_price"], one["display_qty"],
+                one["expire_time"], bool(one["inactive"]),
             )
             for one in matcher.dump()["orders"]
         }  # fmt: skip
+        ends = [one["expire_time"] for one in matcher.dump()["orders"] if one["expire_time"]]
+        assert reports.next_expiry() == min(ends, default=None)
 
 
 def story(tmp_path: Path) -> tuple[Floor, list[tuple[Any, Order, str]]]:
@@ -140,6 +144,7 @@ def test_written_out_messages_are_those_of_the_general_way(tmp_path: Path) -> No
     kinds = []
     for p in (
         order("b-1", "sell", "8.995", 3),
+        order("i-1", "sell", "8.995", 3, display_qty=3),
         order("b:1.-_", "buy", "1.000", 500, time_in_force="gtc", post_only=True),
         {key: value for key, value in order("m-1", ord_type="market").items() if key != "price"},
     ):
@@ -151,9 +156,85 @@ def test_written_out_messages_are_those_of_the_general_way(tmp_path: Path) -> No
             events += read_events(floor.blocks[-1][2])
         for event in events:
             own, _ = reports.learn(event)
-            assert own is not None and isinstance(event, Event)
+            assert own is not None and isinstance(event, Event) and is_plain(event)
             answer, report = lone_messages(event, 77, directory)
             assert json.loads(answer) == answer_to_json(event, 77, directory)
             assert json.loads(report) == exec_to_json(event, own, directory)
         kinds.append([event.kind for event in events])
-    assert kinds == [[EventKind.ORDER_ACCEPTED, EventKind.ORDER_CANCELED]] * 2 + [[EventKind.ORDER_ACCEPTED]]
+    assert kinds == [[EventKind.ORDER_ACCEPTED, EventKind.ORDER_CANCELED]] * 3 + [[EventKind.ORDER_ACCEPTED]]
+
+
+def test_orders_with_more_to_tell_take_the_general_way(tmp_path: Path) -> None:
+    floor = Floor(tmp_path)
+    one = floor.connect("M2")
+    for p, told in (
+        (order("s-1", ord_type="stop_limit", stop_price="3.100"), {"stop_price": "3.100", "inactive": True}),
+        (order("i-1", display_qty=4), {"display_qty": 4}),
+        (order("c-1", time_in_force="at_close"), {"inactive": True}),
+        (order("g-1", time_in_force="gtd", expire_time=3_000_000_000_000_000), {}),
+    ):
+        answer, report = floor.ask(one, "order.place", **p)
+        (event,) = read_events(floor.blocks[-1][2])
+        assert not is_plain(event)
+        assert answer.items() >= told.items() and report.items() >= told.items()
+        assert (answer["status"], report["exec"], report["status"]) == ("new", "accepted", "new")
+        (state,) = floor.ask(one, "order.status", cl_ord_id=p["cl_ord_id"])
+        assert state.items() >= told.items() and state.get("expire_time") == p.get("expire_time")
+        answer, report = floor.ask(one, "order.cancel", cl_ord_id=p["cl_ord_id"])
+        assert (answer["status"], report["exec"], report["status"]) == ("canceled", "canceled", "canceled")
+        assert answer.get("inactive") == told.get("inactive")
+        (state,) = floor.ask(one, "order.status", cl_ord_id=p["cl_ord_id"])
+        assert state["status"] == "canceled" and "inactive" not in state
+
+
+def test_a_stop_is_followed_from_its_wait_to_its_end(tmp_path: Path) -> None:
+    floor = Floor(tmp_path)
+    one, two = floor.connect("M1"), floor.connect("M2")
+    market = {
+        key: value for key, value in order("s-1", "sell", ord_type="stop", stop_price="3.000").items() if key != "price"
+    }
+    floor.ask(two, "order.place", **market)
+    floor.ask(two, "order.amend", cl_ord_id="s-1", stop_price="3.005")
+    (state,) = floor.ask(two, "order.status", cl_ord_id="s-1")
+    assert (state["ord_type"], state["stop_price"], state["inactive"]) == ("stop", "3.005", True)
+    assert "price" not in state
+    floor.ask(one, "order.place", account="A1", **order("a-1", qty=12))
+    heard = floor.ask(one, "order.place", account="A3", **order("a-3", "sell", qty=4, smp="none"))
+    assert [event["exec"] for event in heard if event["ev"] == "exec"] == ["accepted", "trade", "trade", "trade"]
+    told = [message for message in said(two) if message["ev"] == "exec"]
+    short = [(one["exec"], one["ord_type"], one.get("stop_price"), one["leaves_qty"]) for one in told]
+    assert short == [
+        ("triggered", "market", "3.005", 10),
+        ("trade", "market", None, 2),
+        ("canceled", "market", None, 0),
+    ]
+    (state,) = floor.ask(two, "order.status", cl_ord_id="s-1")
+    assert (state["ord_type"], state["status"], state["cum_qty"]) == ("market", "canceled", 8)
+
+
+def test_an_iceberg_and_a_market_to_limit_order_are_followed(tmp_path: Path) -> None:
+    floor = Floor(tmp_path)
+    one, two = floor.connect("M1"), floor.connect("M2")
+    floor.ask(two, "order.place", **order("i-1", "sell", qty=6, display_qty=2))
+    p = {key: value for key, value in order("m-1", ord_type="market_to_limit", qty=9).items() if key != "price"}
+    floor.ask(one, "order.place", account="A1", **p)
+    told = [(message["exec"], message.get("shown_qty"), message["leaves_qty"]) for message in said(two)]
+    assert told == [
+        ("trade", None, 4), ("refreshed", 2, 4), ("trade", None, 2), ("refreshed", 2, 2), ("trade", None, 0),
+    ]  # fmt: skip
+    (state,) = floor.ask(one, "order.status", account="A1", cl_ord_id="m-1")
+    assert (state["ord_type"], state["price"], state["leaves_qty"]) == ("limit", "3.005", 3)
+
+
+def test_trades_of_an_auction_have_no_aggressor(tmp_path: Path) -> None:
+    floor = Floor(tmp_path, phase="pre_open")
+    two = floor.connect("M2")
+    floor.ask(two, "order.place", **order("b-1", qty=3))
+    floor.ask(two, "order.place", **order("b-2", "sell", qty=3))
+    floor.act(CommandKind.PHASE_SET, {"symbol": "ALL", "phase": "opening_auction"})
+    trades = said(two)
+    assert [(one["side"], one["auction"], one["self_match"], one["status"]) for one in trades] == [
+        ("buy", True, True, "filled"),
+        ("sell", True, True, "filled"),
+    ]
+    assert not any("aggressor" in one for one in trades)

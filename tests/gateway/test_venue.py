@@ -4,6 +4,7 @@ import asyncio
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,11 @@ import pytest
 
 from engine.journal import JournalFailed
 from engine.replay import verify
-from engine.schema import CommandKind
+from engine.schema import CommandKind, Phase
 from gateway import venue as venue_module
 from gateway.accounts import create_key
 from gateway.connection import Connection
+from gateway.demo import DemoCalendar
 from gateway.settings import load_settings
 from gateway.venue import Venue
 from tests.gateway.kit import said
@@ -251,6 +253,89 @@ def test_new_day_restates_what_is_left_and_old_ids_are_free(tmp_path: Path) -> N
 
     assert run(tmp_path / "v", story).exit_code == 0
     assert verify(tmp_path / "v").exit_code == 0
+
+
+async def settled(venue: Venue) -> None:
+    """Wait until nothing is on its way."""
+    while venue.desk.waiting or venue.sequencer.in_flight or venue.sequencer.waiting:
+        await asyncio.sleep(0)
+
+
+def test_order_of_a_date_expires_when_its_time_has_come_and_not_before(tmp_path: Path) -> None:
+    far = 4_000_000_000_000_000
+
+    async def first(venue: Venue, connection: Connection) -> None:
+        await open_all(venue)
+        soon = time.time_ns() // 1000 + 100_000
+        for name, end in (("g-1", soon), ("g-2", far), ("g-3", far)):
+            place(venue, connection, name, time_in_force="gtd", expire_time=end)
+        amend = {"op": "order.amend", "id": 2, "p": {"cl_ord_id": "g-3", "expire_time": far + 5}}
+        connection.receive(json.dumps(amend))
+        await heard(connection, 8)
+        seq = venue.health()["seq"]
+        venue._tell_time(soon * 1000 - 1)
+        await settled(venue)
+        assert venue.health()["seq"] == seq, "no tick while nothing is due"
+        while venue.desk.reports.next_expiry() != far * 1000:
+            venue._tell_time(time.time_ns())
+            await settled(venue)
+            await asyncio.sleep(0)
+        (gone,) = await heard(connection, 1)
+        assert (gone["exec"], gone["cl_ord_id"], gone["status"]) == ("expired", "g-1", "expired")
+
+    async def second(venue: Venue, connection: Connection) -> None:
+        connection.receive(json.dumps({"op": "order.mass_status", "id": 9}))
+        orders = said(connection)[0]["orders"]
+        assert [(one["cl_ord_id"], one["expire_time"]) for one in orders] == [("g-2", far), ("g-3", far + 5)]
+        assert venue.desk.reports.next_expiry() == far * 1000
+
+    run(tmp_path / "v", first)
+    run(tmp_path / "v", second)
+    assert verify(tmp_path / "v").exit_code == 0
+
+
+def test_venue_ends_a_reopening_call_with_its_uncross(tmp_path: Path) -> None:
+    async def story(venue: Venue, connection: Connection) -> None:
+        await open_all(venue)
+        symbol = symbol_of(venue)
+        for phase in ("halted", "pre_open"):
+            venue.ask(CommandKind.PHASE_SET, {"symbol": symbol, "phase": phase})
+            await settled(venue)
+        found = venue.desk.directory.instrument(symbol)
+        assert found is not None
+        venue.calls.begin(symbol, found.phase_seq, 100.0, 5)
+        place(venue, connection, "a-1")
+        place(venue, connection, "a-2", "sell", smp="none")
+        assert {one["exec"] for one in await heard(connection, 4) if one["ev"] == "exec"} == {"accepted"}
+        calendar = DemoCalendar()
+        venue._step_phases(100.0, calendar)
+        venue._step_phases(104.9, calendar)
+        await settled(venue)
+        assert found.phase is Phase.PRE_OPEN
+        venue._step_phases(105.0, calendar)
+        trades = await heard(connection, 2)
+        assert all(one["exec"] == "trade" and one["auction"] for one in trades)
+        assert found.phase is Phase.CONTINUOUS and found.why == "the re-opening call ends"
+        venue._step_phases(200.0, calendar)
+        await settled(venue)
+        assert found.phase is Phase.CONTINUOUS and venue.calls.held() == frozenset()
+
+    run(tmp_path / "v", story)
+
+
+def test_demonstration_opens_all_instruments_with_an_auction(tmp_path: Path) -> None:
+    async def story(venue: Venue, _connection: Connection) -> None:
+        await settled(venue)
+        calendar, seen = DemoCalendar(), []
+        for quarter in range(80):
+            venue._step_phases(quarter / 4, calendar)
+            await settled(venue)
+            phases = {one.phase for one in venue.desk.directory.listed()}
+            assert len(phases) == 1, "all of them together"
+            seen += [phase for phase in phases if phase not in seen]
+        assert seen == [Phase.PRE_OPEN, Phase.NO_CANCEL, Phase.OPENING_AUCTION, Phase.CONTINUOUS]
+
+    run(tmp_path / "v", story)
 
 
 def test_orders_of_cancel_on_disconnect_clients_go_at_a_clean_stop(tmp_path: Path) -> None:

@@ -9,9 +9,24 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.schema import COMMAND, LAST, TRADE, CommandKind, EventKind, Phase, Reason, Side, Smp, TimeInForce, word
-from marketdata.feed import RECENT_TRADES, Change, DayStarted, Feed
+from engine.schema import (
+    COMMAND,
+    LAST,
+    TRADE,
+    UNCROSS,
+    CommandKind,
+    EventKind,
+    Phase,
+    Reason,
+    Side,
+    Smp,
+    TimeInForce,
+    word,
+)
+from marketdata.books import RECENT_TRADES
+from marketdata.feed import Change, Feed
 from tests.flow import act_rows, encode
+from tests.marketdata.following import book, fold, follow
 from tests.marketdata.venue import TERMS, Block, Venue, flow_blocks, levels
 
 SEEDS = range(16)
@@ -24,35 +39,13 @@ BOOK_KINDS = {
     EventKind.ORDER_PREVENTED,
     EventKind.TRADE,
     EventKind.ORDER_RESTORED,
+    EventKind.ORDER_TRIGGERED,
+    EventKind.ORDER_ACTIVATED,
+    EventKind.ORDER_REFRESHED,
+    EventKind.AUCTION_INDICATIVE,
+    EventKind.AUCTION_UNCROSSED,
     EventKind.PHASE_CHANGED,
 }
-
-
-def fold(feed: Feed, block: Block) -> list[tuple[Any, ...]]:
-    """Fold a block and write its changes down, each as the market stood when it was told."""
-    said: list[tuple[Any, ...]] = []
-    for change in feed.fold(*block):
-        if isinstance(change, DayStarted):
-            said.append(change)
-        else:
-            market = change.market
-            touched = [[(key, side.at.get(key)) for key in side.changed()] for side in (market.bids, market.asks)]
-            said.append((market.symbol, change.seq, change.book, change.trades, change.status, change.defined, touched))
-    return said
-
-
-def book(venue: Venue, feed: Feed) -> dict[str, list[tuple[int, int, int]]]:
-    """The first symbol's book by the feed, after checking that it is the matcher's."""
-    (market,) = [market for market in feed.markets.values() if market.number == 1]
-    assert market.book() == levels(venue.reference, 1)
-    return market.book()
-
-
-def follow(venue: Venue, feed: Feed) -> list[tuple[Any, ...]]:
-    """Fold whatever the venue has done since the last call."""
-    said = [each for block in venue.blocks for each in fold(feed, block)]
-    venue.blocks.clear()
-    return said
 
 
 # --- the differential ----------------------------------------------------------------------------------------------
@@ -128,7 +121,8 @@ def test_trades_are_the_trade_rows_and_the_last_fifty_are_kept() -> None:
             for change in feed.fold(*block):
                 if isinstance(change, Change):
                     told += [(change.seq, change.market.number, *trade) for trade in change.trades]
-            events = block[2][block[2]["kind"] == EventKind.TRADE].view(TRADE)
+            events = block[2][block[2]["kind"] == EventKind.TRADE].view(TRADE).copy()
+            events["side"][events["flags"] & UNCROSS != 0] = 0  # an auction has no aggressor
             rows += list(zip(*(events[name].tolist() for name in fields), strict=True))
         assert told == rows
         for market in feed.markets.values():
@@ -178,9 +172,9 @@ def test_decrement_takes_lots_of_a_resting_order_that_goes_on() -> None:
     venue.place(Side.BUY, 4, 600, smp=Smp.DECREMENT)
     kinds = venue.blocks[-1][2]["kind"].tolist()
     assert kinds == [EventKind.ORDER_ACCEPTED, EventKind.ORDER_PREVENTED, EventKind.ORDER_CANCELED]
-    assert follow(venue, feed) == [("W1", venue.seq - 1, True, (), False, False, [[], [(-600, (5, 1))]])]
+    assert follow(venue, feed) == [("W1", venue.seq - 1, True, (), False, None, False, [[], [(-600, (5, 1))]])]
     assert book(venue, feed) == {"bids": [], "asks": [(600, 5, 1)]}
-    assert said[6] == [[], [(-600, (9, 1))]]
+    assert said[7] == [[], [(-600, (9, 1))]]
 
 
 def test_decrement_ends_a_resting_order_by_its_cancel_row() -> None:
@@ -356,7 +350,19 @@ def test_a_new_day_starts_from_what_it_restates_and_is_told_once() -> None:
 
 def picture(feed: Feed) -> dict[str, Any]:
     return {
-        symbol: (m.number, m.tick, m.book(), m.phase, m.why, m.book_seq, m.trades_seq, m.status_seq, list(m.recent))
+        symbol: (
+            m.number,
+            m.tick,
+            m.book(),
+            m.phase,
+            m.why,
+            m.book_seq,
+            m.trades_seq,
+            m.status_seq,
+            m.auction,
+            m.auction_seq,
+            list(m.recent),
+        )
         for symbol, m in feed.markets.items()
     }
 

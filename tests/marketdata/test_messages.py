@@ -32,6 +32,16 @@ def test_a_message_starts_with_its_kind_and_leaves_out_what_it_has_not() -> None
     assert json.loads(encode(Error(None, False, "BAD_JSON", "x", "not_done")).text)["id"] is None
 
 
+def test_a_trade_of_an_auction_names_no_aggressor() -> None:
+    auction = Trade(trade_id=3, price="3.005", qty=2, auction=True, ts=5)
+    plain = Trade(trade_id=4, price="3.005", qty=2, aggressor_side="buy", ts=5)
+    said = encode(Trades("W1", "update", 9, 7, [auction, plain])).text
+    assert said.endswith(
+        '"trades":[{"trade_id":3,"price":"3.005","qty":2,"auction":true,"ts":5},'
+        '{"trade_id":4,"price":"3.005","qty":2,"aggressor_side":"buy","ts":5}]}'
+    )
+
+
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 127, 65_535, 65_536, 1 << 20])
 def test_a_frame_is_what_the_protocol_asks_for(size: int) -> None:
     data = b"x" * size
@@ -61,7 +71,7 @@ def test_the_longest_messages_stay_below_a_mebibyte() -> None:
     price = "-" + "9" * 30  # a tick has at most 20 characters, a price at most 2·10⁹ ticks
     level = (price, 10**15, 10**6)
     book = Book("S" * 32, "update", 2**53, 2**53, 2**53, [level] * LEVELS_PER_MESSAGE, [], 2**32 - 1, more=True)
-    trade = Trade(2**53, price, 10**9, "sell", 2**53)
+    trade = Trade(trade_id=2**53, price=price, qty=10**9, aggressor_side="sell", ts=2**53)
     trades = Trades("S" * 32, "update", 2**53, 2**53, [trade] * TRADES_PER_MESSAGE, True)
     assert 900_000 < len(encode(book).wire) < 1 << 20
     assert 800_000 < len(encode(trades).wire) < 1 << 20

@@ -40,11 +40,16 @@ def conversation() -> Iterator[str]:
         yield from hear()
 
     yield from follow()
-    channels = '"channels":["book","trades","status"]'
+    channels = '"channels":["book","trades","status","auction"]'
     yield from say(f'{{"op":"subscribe","id":1,"p":{{{channels},"symbols":["{SYMBOL}"]}}}}')
     venue.place(Side.SELL, 16, 598, account=3)
     yield from follow()
     venue.phase(SYMBOL, "halted", why="tin đồn về vụ mùa")
+    yield from follow()
+    venue.phase(SYMBOL, "pre_open")
+    venue.place(Side.BUY, 12, 604)
+    yield from follow()
+    venue.phase(SYMBOL, "continuous")
     yield from follow()
     feed.heartbeat(1_764_208_801_000_000)
     yield from hear()

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.schema import MAX_FRAME_BYTES, Side
+from engine.phases import Mode
+from engine.schema import MAX_FRAME_BYTES, AuctionStep, Side, word
 from marketdata import messages, streams
 from marketdata.publisher import CLOSE_TOO_BIG, CLOSE_TOO_SLOW, TAKE_BYTES, Publisher, Reader, ReaderLimits
 from tests.marketdata.test_feed import new_day
@@ -53,7 +54,7 @@ class Watch:
     def read(self) -> int:
         messages = drain(self.publisher, self.reader)
         for message in messages:
-            if message["ev"] in ("book", "trade", "status"):
+            if message["ev"] in ("book", "trade", "status", "auction"):
                 self.copies.setdefault(message["symbol"], Copy(self.depth)).apply(message)
             else:
                 self.answers.append(message)
@@ -95,6 +96,11 @@ def check(watch: Watch, reference: Any) -> None:
             expected = {side: book[side][: watch.depth] if watch.depth else book[side] for side in SIDES}
             assert copy.book() == expected
             assert copy.phase == instrument.phase.name.lower() and not copy.half
+            if instrument.mode == Mode.CALL and copy.auction["state"] == "indicative":
+                price, volume, surplus, step = reference.indicative(instrument.number)
+                side = word(Side.BUY if surplus > 0 else Side.SELL) if surplus else None
+                text = copy.tick.text(price) if copy.tick is not None and step != AuctionStep.NO_CROSS else None
+                assert list(copy.auction.values())[1:] == [text, volume, abs(surplus), side, word(step)]
 
 
 def test_a_limited_depth_is_told_of_what_it_shows_only() -> None:
@@ -144,6 +150,7 @@ def test_snapshots_name_the_seq_at_which_their_stream_stands() -> None:
         ("book", "snapshot", book_seq, 0),
         ("trade", "snapshot", 1, 0),
         ("status", "snapshot", venue.seq - 1, 0),
+        ("auction", "snapshot", 1, 0),
     ]
     assert snapshots[2]["reason"] == "tạm ngừng"
 
@@ -162,7 +169,7 @@ def test_subscribing_again_gives_a_snapshot_again_and_may_change_the_depth() -> 
     follow(venue, publisher)
     assert watch.read() == 1, "one book, not two"
     check(watch, venue.reference)
-    assert publisher.figures()["streams"] == 3
+    assert publisher.figures()["streams"] == 4
 
 
 def test_unsubscribing_ends_what_was_named_and_no_more() -> None:
@@ -176,7 +183,7 @@ def test_unsubscribing_ends_what_was_named_and_no_more() -> None:
     venue.place(Side.SELL, 1, 600, account=3)
     follow(venue, publisher)
     assert [(m["ev"], m["symbol"]) for m in drain(publisher, watch.reader)] == [("book", "W2"), ("trade", "W1")]
-    ask["p"] = {"channels": ["book", "trades", "status"], "symbols": ["*"]}
+    ask["p"] = {"channels": ["book", "trades", "status", "auction"], "symbols": ["*"]}
     publisher.receive(watch.reader, json.dumps(ask))
     venue.place(Side.SELL, 1, 600, account=3)
     venue.define("W3")
@@ -193,7 +200,7 @@ def test_what_is_unsubscribed_before_its_snapshot_was_read_never_comes() -> None
     venue.place(Side.BUY, 3, 600)
     follow(venue, publisher)
     heard = drain(publisher, reader)
-    assert [m["ev"] for m in heard] == ["subscribed", "unsubscribed", "status", "status"]
+    assert [m["ev"] for m in heard] == ["subscribed", "unsubscribed", "status", "auction", "status", "auction"]
 
 
 def test_who_asked_for_all_hears_of_a_new_symbol() -> None:
@@ -260,7 +267,7 @@ def test_long_messages_come_in_parts_that_a_simple_reader_applies_one_by_one(mon
     follow(venue, publisher)
     late = Watch(publisher)
     late.read(), early.read()
-    assert late.copies["W1"].messages == 1 + 1 + 3
+    assert late.copies["W1"].messages == 1 + 1 + 1 + 3
     venue.place(Side.BUY, 10, 700)
     venue.phase("W1", "closed")
     follow(venue, publisher)
@@ -332,7 +339,7 @@ def test_snapshots_wait_for_the_reader_and_never_close_it() -> None:
     follow(venue, publisher)
     watch = Watch(publisher)
     assert len(watch.reader.queue) == 1
-    assert watch.read() == 91 and watch.reader.close is None
+    assert watch.read() == 121 and watch.reader.close is None
     check(watch, venue.reference)
 
 
@@ -428,10 +435,24 @@ SAID = {
     "book": {"ev", "symbol", "type", "seq", "prev", "ts", "bids", "asks", "crc", "tick", "depth", "more"},
     "trade": {"ev", "symbol", "type", "seq", "prev", "trades", "more"},
     "status": {"ev", "symbol", "type", "seq", "prev", "ts", "phase", "reason"},
+    "auction": {
+        "ev",
+        "symbol",
+        "type",
+        "seq",
+        "prev",
+        "ts",
+        "state",
+        "price",
+        "qty",
+        "surplus",
+        "surplus_side",
+        "step",
+    },
     "hb": {"ev", "seq", "ts"},
     "subscribed": {"ev", "id", "ok", "seq"},
 }
-TRADE_SAID = {"trade_id", "price", "qty", "aggressor_side", "ts"}
+TRADE_SAID = {"trade_id", "price", "qty", "ts"}
 
 
 def private_run(seed: int) -> tuple[list[str], set[str]]:
@@ -468,7 +489,8 @@ def test_no_account_member_owner_or_client_id_is_ever_said(seed: int) -> None:
     for text in frames:
         message = json.loads(text)
         assert message.keys() <= SAID[message["ev"]]
-        assert all(trade.keys() == TRADE_SAID for trade in message.get("trades", ()))
+        for trade in message.get("trades", ()):
+            assert trade.keys() == TRADE_SAID | {"auction" if "auction" in trade else "aggressor_side"}
 
 
 def test_the_search_for_leaks_finds_one() -> None:

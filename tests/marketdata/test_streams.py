@@ -23,7 +23,12 @@ class Scene:
         self.streams: dict[tuple[str, int], Stream] = {}
         self.follow()
         market = self.feed.markets["W1"]
-        for channel, depth in (*(("book", depth) for depth in DEPTHS), ("trades", 0), ("status", 0)):
+        for channel, depth in (
+            *(("book", depth) for depth in DEPTHS),
+            ("trades", 0),
+            ("status", 0),
+            ("auction", 0),
+        ):
             self.streams[channel, depth] = Stream(channel, market, depth)
 
     def follow(self) -> dict[tuple[str, int], list[dict[str, Any]]]:
@@ -42,11 +47,35 @@ def test_a_change_is_told_only_on_the_channels_that_it_concerns() -> None:
     scene = Scene()
     scene.venue.place(Side.BUY, 5, 600)
     said = scene.follow()
-    assert [len(said[key]) for key in scene.streams] == [1, 1, 1, 0, 0]
+    assert [len(said[key]) for key in scene.streams] == [1, 1, 1, 0, 0, 0]
     scene.venue.place(Side.SELL, 2, 600, account=3, time_in_force=TimeInForce.IOC)
-    assert [len(messages) for messages in scene.follow().values()] == [1, 1, 1, 1, 0]
+    assert [len(messages) for messages in scene.follow().values()] == [1, 1, 1, 1, 0, 0]
     scene.venue.phase("W1", "halted")
-    assert [len(messages) for messages in scene.follow().values()] == [0, 0, 0, 0, 1]
+    assert [len(messages) for messages in scene.follow().values()] == [0, 0, 0, 0, 1, 0]
+    scene.venue.phase("W1", "pre_open")
+    assert [len(messages) for messages in scene.follow().values()] == [0, 0, 0, 0, 1, 1]
+    scene.venue.place(Side.SELL, 1, None)
+    assert [len(messages) for messages in scene.follow().values()] == [0, 0, 0, 0, 0, 1], "the call has a price"
+
+
+def test_an_auction_is_told_in_words_and_its_trades_without_an_aggressor() -> None:
+    scene = Scene()
+    scene.venue.phase("W1", "halted")
+    scene.venue.phase("W1", "pre_open")
+    scene.venue.place(Side.BUY, 5, 600)
+    scene.venue.place(Side.SELL, 2, 600, account=3)
+    said = scene.follow()["auction", 0]
+    told = [(message["price"], message["qty"], message["surplus"], message["surplus_side"]) for message in said]
+    assert told == [(None, 0, 0, None), ("3.000", 2, 3, "buy")]
+    assert [message["prev"] for message in said[1:]] == [said[0]["seq"]]
+    snapshot = json.loads(scene.streams["auction", 0].snapshot()[0].text)
+    assert snapshot == {**said[-1], "type": "snapshot", "prev": 0}
+    scene.venue.phase("W1", "continuous")
+    said = scene.follow()
+    assert [(m["state"], m["step"]) for m in said["auction", 0]] == [("uncrossed", "volume")]
+    (message,) = said["trades", 0]
+    (trade,) = message["trades"]
+    assert trade == {"trade_id": 1, "price": "3.000", "qty": 2, "auction": True, "ts": trade["ts"]}
 
 
 def test_a_stream_of_limited_depth_stands_still_while_its_view_does() -> None:

@@ -11,10 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.reference import Reference
-from engine.schema import COMMAND, HAS_PRICE, HAS_QTY, CommandKind, OrdType, Side, Tick, TimeInForce
+from engine.schema import COMMAND, HAS_PRICE, HAS_QTY, HAS_STOP, CommandKind, OrdType, Side, Tick, TimeInForce
 from marketdata.publisher import Publisher, Reader
 from tests.flow import FIRST_TIME, Flow, act_rows, encode
-from tests.flow_mix import steps
 
 Rows = npt.NDArray[np.void]
 Block = tuple[Rows, bytes, Rows]
@@ -70,7 +69,7 @@ class Venue:
         """Place an order: limit day at `price` ticks by account 1, unless fields say otherwise; None for market."""
         row = self._row(CommandKind.ORDER_PLACE, side=side, order_qty=qty, time_in_force=TimeInForce.DAY, instrument=1)
         row["ord_type"] = OrdType.MARKET if price is None else OrdType.LIMIT
-        row["flags"] = 0 if price is None else HAS_PRICE
+        row["flags"] = (0 if price is None else HAS_PRICE) | (HAS_STOP if "stop_price" in fields else 0)
         row["price"] = price or 0
         row["cl_ord_id"] = f"client-id-{self.seq}"
         for name, value in fields.items():
@@ -100,9 +99,9 @@ class Venue:
 def flow_blocks(seed: int, commands: int, size: int, **fixed: Any) -> Iterator[tuple[Reference, Block]]:
     """Run a seeded flow in blocks of up to `size` commands; give the matcher as it stands after each block.
 
-    Whatever else the seed draws, every second one opens a day with a restatement, and all phases come up.
+    Whatever else the seed draws, every second one opens a day with a restatement.
     """
-    flow = Flow(seed, **{"day": seed % 2 == 1, "phase_steps": steps([1, 1, 0.3, 1]), **fixed})
+    flow = Flow(seed, **{"day": seed % 2 == 1, **fixed})
     reference = Reference(flow.mix.limits)
     rows, payload = flow.prologue()
     made = 0
@@ -118,9 +117,19 @@ def flow_blocks(seed: int, commands: int, size: int, **fixed: Any) -> Iterator[t
 
 
 def levels(reference: Reference, instrument: int) -> dict[str, list[tuple[int, int, int]]]:
-    """The public part of the matcher's own book: (price in ticks, lots, number of orders), best first."""
-    book = reference.book(instrument)
-    return {side: [(price, qty, len(orders)) for price, qty, orders in book[side]] for side in SIDES}
+    """The public part of the matcher's own book: (price in ticks, lots on show, number of orders), best first."""
+    book: dict[str, list[tuple[int, int, int]]] = {side: [] for side in SIDES}
+    for name, side in zip(SIDES, Side, strict=True):
+        for order in reference.instruments[instrument - 1].sides[side].best_first():
+            if order.is_unpriced:
+                continue
+            lots = order.shown_qty if order.display_qty else order.leaves_qty
+            if book[name] and book[name][-1][0] == order.price:
+                price, before, orders = book[name].pop()
+                book[name].append((price, before + lots, orders + 1))
+            else:
+                book[name].append((order.price, lots, 1))
+    return book
 
 
 class Copy:
@@ -134,6 +143,7 @@ class Copy:
         self.trades: list[dict[str, Any]] = []
         self.phase: str | None = None
         self.reason: str | None = None
+        self.auction: dict[str, Any] = {}
         self.messages = 0
         self.half = False
 
@@ -151,6 +161,10 @@ class Copy:
             self._book(message)
         elif channel == "trade":
             self.trades = message["trades"] if message["type"] == "snapshot" else self.trades + message["trades"]
+        elif channel == "auction":
+            told = {name: message[name] for name in ("state", "price", "qty", "surplus", "surplus_side", "step")}
+            assert told != self.auction or message["type"] == "snapshot", "an update changes something"
+            self.auction = told
         else:
             self.phase, self.reason = message["phase"], message["reason"]
 
@@ -199,7 +213,7 @@ def drain(publisher: Publisher, reader: Reader) -> list[dict[str, Any]]:
 
 
 def subscribe(publisher: Publisher, reader: Reader, **p: Any) -> None:
-    members = {"channels": ["book", "trades", "status"], "symbols": ["*"], **p}
+    members = {"channels": ["book", "trades", "status", "auction"], "symbols": ["*"], **p}
     publisher.receive(reader, json.dumps({"op": "subscribe", "id": 1, "p": members}))
 
 

@@ -1,83 +1,74 @@
 """A bookkeeper who sees nothing but events, and objects to whatever breaks a law of the market.
 
-It knows no command and no matcher. From EVENT rows alone it rebuilds every order and every queue with plain lists, and
-checks price priority (R20), time priority (R21), the trade price (R22), limits (R23), what may rest (R24–R26, R28), the
-conservation of lots, the form of the stream (R1, R22) and whose rows are whose. An AssertionError names the event.
+It knows no matcher. From EVENT rows alone it rebuilds every order, queue, waiting stop and call with plain lists, and
+checks price and time priority (R20, R21, R47), prices (R22, R23, R52, R55, R59), what may rest, wait and expire
+(R24–R28, R43, R49, R56, R58, R60–R62), the conservation of lots, and the form of the stream (R1, R22). What it is told
+of the commands (`Asked`) adds the laws of stop prices after amends, expiries and self-match ids (R27). An
+AssertionError names the event.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from engine.phases import PHASES, Mode, Permit
 from engine.schema import (
+    INACTIVE,
     LAST,
     PRIORITY_KEPT,
+    SELF_MATCH,
     TRADE,
+    UNCROSS,
     CommandKind,
     EventKind,
     OrdStatus,
     OrdType,
+    Phase,
     Reason,
-    Side,
     Smp,
     TimeInForce,
 )
+from tests.properties.ledger_asked import NO_CROSS, Told
+from tests.properties.ledger_book import (
+    BUY,
+    LASTING,
+    OF_A_CALL,
+    OF_BOTH_SIDES,
+    SELL,
+    STOPS,
+    UNKNOWN_STOP,
+    UNPRICED,
+    Event,
+    Order,
+    Places,
+    told_by,
+)
 
 Rows = npt.NDArray[np.void]
-Event = dict[str, Any]
-BUY, SELL = int(Side.BUY), int(Side.SELL)
-AN_ORDERS_END = (EventKind.ORDER_CANCELED, EventKind.ORDER_EXPIRED)
-OF_BOTH_SIDES = (EventKind.TRADE, EventKind.ORDER_PREVENTED)
 
 
 @dataclass
-class Order:
-    """One order as its events tell it. placed = filled + open + canceled + decremented, always."""
+class Ledger(Places):
+    """Feed it all events of a venue in order; `asked` learns of the commands before."""
 
-    order_id: int
-    account: int
-    instrument: int
-    side: int
-    price: int
-    ord_type: int
-    time_in_force: int
-    placed: int
-    leaves: int
-    cum: int = 0
-    off: int = 0
-    decremented: int = 0
-    status: OrdStatus = OrdStatus.NEW
-
-    @property
-    def order_qty(self) -> int:
-        return self.placed - self.decremented
-
-    @property
-    def live(self) -> bool:
-        return self.status in (OrdStatus.NEW, OrdStatus.PARTIALLY_FILLED)
-
-
-@dataclass
-class Ledger:
-    """Feed it all events of a venue in order."""
-
-    orders: dict[int, Order] = field(default_factory=dict)
-    queues: dict[tuple[int, int], dict[int, list[int]]] = field(default_factory=dict)
-    bought: int = 0
-    sold: int = 0
     trades: int = 0
     next_trade_id: int | None = None
     seq: int | None = None
     index: int = -1
-    time: int = 0
     commands: int = 0
     _incoming: Order | None = None
     _doomed: dict[int, int] = field(default_factory=dict)
-    _ended: int = 0
+    _ended: list[int] = field(default_factory=list)
+    _used_up: Order | None = None  # an iceberg that must show lots again (R47)
+    _missing: int = 0  # what an uncross has still to trade
+    _cross: Told = NO_CROSS
+    _leaving: list[int] = field(default_factory=list)  # who must leave a call, in this order (R56)
+    _reach: dict[int, tuple[int, int]] = field(default_factory=dict)  # lowest and highest trade of the command (R61)
+    _touched: set[int] = field(default_factory=set)
+    _crossing: int = 0
 
     def feed(self, rows: Rows) -> None:
         """Take note of events; AssertionError where one breaks a law."""
@@ -90,22 +81,16 @@ class Ledger:
             except AssertionError as broken:
                 raise AssertionError(f"{broken}: {EventKind(kind).name} {event}") from broken
 
-    def book(self, instrument: int) -> dict[str, Any]:
-        """The rebuilt book, in the shape that `engine.dump.book` gives."""
-        sides = {}
-        for name, side, best_first in (("bids", BUY, True), ("asks", SELL, False)):
-            levels = self.queues.get((instrument, side), {})
-            sides[name] = [
-                (price, sum(self.orders[i].leaves for i in queue), [(i, self.orders[i].leaves) for i in queue])
-                for price, queue in sorted(levels.items(), reverse=best_first)
-            ]
-        return sides
-
     # --- the stream -------------------------------------------------------------------------------
 
     def _note(self, event: Event) -> None:
         self._form(event)
-        match event["kind"]:
+        kind = event["kind"]
+        assert self._used_up is None or kind == EventKind.ORDER_REFRESHED, "an iceberg shows lots again at once (R47)"
+        assert not self._missing or kind == EventKind.TRADE, "an uncross trades its whole volume (R55)"
+        if event["instrument"]:
+            self._touched.add(event["instrument"])
+        match kind:
             case EventKind.ORDER_ACCEPTED | EventKind.ORDER_RESTORED:
                 self._born(event)
             case EventKind.ORDER_AMENDED:
@@ -116,12 +101,32 @@ class Ledger:
                 self._prevented(event)
             case EventKind.ORDER_CANCELED | EventKind.ORDER_EXPIRED:
                 self._end(event)
+            case EventKind.ORDER_TRIGGERED:
+                self._triggered(event)
+            case EventKind.ORDER_ACTIVATED:
+                self._activated(event)
+            case EventKind.ORDER_REFRESHED:
+                self._refreshed(event)
+            case EventKind.AUCTION_INDICATIVE:
+                self._indicative(event)
+            case EventKind.AUCTION_UNCROSSED:
+                self._uncrossed(event)
+            case EventKind.PHASE_CHANGED:
+                self._phase_changed(event)
             case EventKind.ORDER_STATUS:
                 self._status(event)
             case EventKind.MASS_CANCELED | EventKind.DISCONNECTED:
-                assert event["qty"] == self._ended, "the count is that of the orders canceled"
+                assert event["qty"] == len(self._ended), "the count is that of the orders canceled"
+            case EventKind.CLOCK_TICKED:
+                late = [i for i, order in self.orders.items() if order.live and self._is_due(order)]
+                assert not late, f"gtd orders {late} live past a tick (R49)"
+            case EventKind.INSTRUMENT_DEFINED:
+                self.phases[event["instrument"]] = Phase.CLOSED
+                self.asked.defined_instrument(event["seq"], event["instrument"])
+            case EventKind.ACCOUNT_DEFINED:
+                self.asked.defined_account(event["seq"], event["account"])
         if event["flags"] & LAST:
-            self._close(event)
+            self._close()
 
     def _form(self, event: Event) -> None:
         assert event["time"] >= self.time, "time never runs backwards (R1)"
@@ -136,21 +141,58 @@ class Ledger:
             assert event["index"] == self.index + 1, "the index has no gap (R1)"
         self.index = event["index"]
 
-    def _close(self, event: Event) -> None:
+    def _close(self) -> None:
+        """Between two commands nothing is under way, and each instrument is as its phase wants it."""
+        self._settle()
+        assert self._used_up is None and not self._missing, "a command ends when its work is done"
         assert not self._doomed, f"orders {sorted(self._doomed)} were prevented and not canceled (R27)"
+        assert not self._leaving, f"orders {self._leaving} are for one call only (R56)"
+        self.index = -1
+        self._ended.clear()
+        self._reach.clear()
+        for instrument in self._touched:
+            self._close_instrument(instrument)
+        self._touched.clear()
+
+    def _close_instrument(self, instrument: int) -> None:
+        mode = self._mode(instrument)
+        if self.phases.get(instrument) in (Phase.PRE_CLOSE, Phase.CLOSE_NO_CANCEL):
+            assert not self.aside.get(instrument), "who was kept aside is in the book of the closing call (R58)"
+        if mode == Mode.CALL:
+            found = self._auction(instrument)
+            assert found in (None, self.told[instrument]), f"the call tells what it would trade (R53): {found}"
+        else:
+            self.told.pop(instrument, None)
+        if mode in (Mode.CONTINUOUS, Mode.AT_CLOSE):
+            bid, ask = (self._best(instrument, side) for side in (BUY, SELL))
+            assert bid is None or ask is None or bid < ask, f"the book is crossed, {bid} to {ask} (R23)"
+            resting = [self.orders[i] for side in (BUY, SELL) for i in self._in_book(instrument, side)]
+            assert all(order.ord_type == OrdType.LIMIT for order in resting), "no market order rests here (R24)"
+            kinds = {order.time_in_force for order in resting}
+            assert kinds <= {TimeInForce.DAY, *LASTING}, f"orders for a call do not outlive it (R56): {kinds}"
+        if mode == Mode.CONTINUOUS and instrument in self.last:
+            price = self.last[instrument][1]
+            waiting = [i for side in (BUY, SELL) for i in self._reached(instrument, side, price, price)]
+            assert not waiting, f"stops {waiting} wait though the last trade was at {price} (R60, R61)"
+
+    def _settle(self) -> None:
+        """What is left of the incoming order comes to rest."""
         order, self._incoming = self._incoming, None
-        self.index, self._ended = -1, 0
         if order is None:
             return
-        if order.live:
-            assert order.leaves > 0, "a live order has open lots"
-            assert order.ord_type == OrdType.LIMIT, "a market order does not rest (R24)"
-            assert order.time_in_force in (TimeInForce.DAY, TimeInForce.GTC), "only day and gtc orders rest (R28)"
-            self._join(order)
         if order.time_in_force == TimeInForce.FOK:
             assert order.cum in (0, order.placed), "a FOK order trades whole or not at all (R26)"
-        bid, ask = (self._best(order.instrument, side) for side in (BUY, SELL))
-        assert bid is None or ask is None or bid < ask, f"the book is crossed, {bid} to {ask} (R14, R23)"
+        wish = self.asked.wishes.get(order.came_with)
+        if wish is not None and order.came_with == self.seq:
+            # Self-match prevention may take lots off behind the walk of R48; with decrements the walk counts otherwise.
+            enough = order.cum == 0 or order.cum >= wish.min_qty or order.decremented
+            assert enough or order.brought, f"at least {wish.min_qty} lots or none (R48)"
+        if order.live:
+            assert order.leaves > 0, "a live order has open lots"
+            assert order.time_in_force not in (TimeInForce.IOC, TimeInForce.FOK), "these do not rest (R28)"
+            in_call = self._mode(order.instrument) == Mode.CALL
+            assert order.ord_type == OrdType.LIMIT or (order.ord_type in UNPRICED and in_call), "it has a price (R24)"
+            self._join(order)
 
     # --- orders -----------------------------------------------------------------------------------
 
@@ -161,33 +203,77 @@ class Ledger:
         order = Order(
             *(event[name] for name in ("order_id", "account", "instrument", "side", "price")),
             *(event[name] for name in ("ord_type", "time_in_force", "qty", "leaves_qty", "cum_qty")),
+            *(event[name] for name in ("delta_qty", "old_price")),
         )
+        order.came_with = event["seq"]
+        wish = self.asked.wishes.get(event["seq"])
+        order.expire_time = wish.expire_time if wish is not None else None
+        order.brought = order.cum
         assert order.placed == order.leaves + order.cum, "order_qty = cum_qty + leaves_qty"
+        if not restored:
+            assert order.display < order.placed, "an iceberg hides something (R47)"
+            assert Permit.ENTER in PHASES[self._phase(event)].permits, "the phase lets nobody in (R9)"
         if order.cum:
             order.status = OrdStatus.PARTIALLY_FILLED
-        self.orders[order.order_id] = self._incoming = order
+        self.orders[order.order_id] = order
+        inactive = bool(event["flags"] & INACTIVE)
+        if order.ord_type in STOPS:
+            assert inactive, "a stop waits (R60)"
+            self._wait(order)
+        elif inactive:
+            assert order.time_in_force == TimeInForce.AT_CLOSE, "kept aside for the close (R58)"
+            order.where = "aside"
+            self.aside.setdefault(order.instrument, []).append(order.order_id)
+        else:
+            self._incoming = order
+            if restored:
+                self._settle()
+                order.shown = wish.shows if wish is not None else order.shown
+                assert 0 <= order.shown <= order.display, "at most the displayed quantity (R45)"
 
     def _amended(self, event: Event) -> None:
         order = self._mine(event)
         assert event["delta_qty"] == order.leaves, "delta_qty is the leaves before the amend"
         assert event["old_price"] == order.price, "old_price is the price before the amend"
         assert event["cum_qty"] == order.cum and event["qty"] == event["cum_qty"] + event["leaves_qty"] > order.cum
-        kept = event["price"] == order.price and event["qty"] <= order.order_qty
-        assert bool(event["flags"] & PRIORITY_KEPT) == kept, "less at the same price keeps its place (R31)"
-        order.decremented = order.off = 0
-        order.placed, order.leaves, order.price = event["qty"], event["leaves_qty"], event["price"]
+        kept = bool(event["flags"] & PRIORITY_KEPT)
+        wish = self.asked.wishes.get(event["seq"])
+        assert bool(event["flags"] & INACTIVE) == (order.where in ("stops", "aside")), "whether it waits (R31)"
+        if order.where != "stops":
+            less = event["price"] == order.price and event["qty"] <= order.order_qty
+            assert kept == less, "less at the same price keeps its place (R31)"
+        elif wish is not None:
+            same = wish.stop_price in (None, order.stop_price)
+            assert kept == same, "a stop loses its place with its stop price only (R31)"
+        if wish is not None and wish.expire_time is not None:
+            order.expire_time = wish.expire_time
+        where, order.decremented, order.off = order.where, 0, 0
         if not kept:
-            self._leave(order, event["old_price"])
+            self._leave(order)
+        order.placed, order.leaves, order.price = event["qty"], event["leaves_qty"], event["price"]
+        order.shown = min(order.shown, order.leaves)
+        if kept:
+            return
+        if where == "stops":
+            order.stop_price = UNKNOWN_STOP if wish is None or wish.stop_price is None else wish.stop_price
+            self._wait(order)
+        elif where == "aside":
+            order.where = "aside"
+            self.aside[order.instrument].append(order.order_id)
+        else:
             self._incoming = order
 
     def _end(self, event: Event) -> None:
         order = self._mine(event)
-        by_cancel = event["op"] in (CommandKind.ORDER_CANCEL, CommandKind.ORDER_AMEND)
+        waits = order.where in ("stops", "aside")
+        assert bool(event["flags"] & INACTIVE) == waits, "whether it waited (R29)"
         if event["reason"] in (Reason.REQUESTED, Reason.AMENDED_TO_FILLED):
+            by_cancel = event["op"] in (CommandKind.ORDER_CANCEL, CommandKind.ORDER_AMEND)
             assert by_cancel and event["cl_ord_id"], "who cancels or amends is told the id"
         decremented = self._doomed.pop(order.order_id, 0)
-        if order is not self._incoming:
-            self._leave(order, order.price)
+        if event["reason"] == Reason.AUCTION or (self._leaving and event["reason"] == Reason.LEVELS_FULL):
+            self._leaves_call(order)
+        self._leave(order)
         if decremented:
             assert order.leaves == 0 and event["delta_qty"] == decremented, "it ends with what was decremented"
         else:
@@ -195,10 +281,16 @@ class Ledger:
             order.off, order.leaves = order.leaves, 0
         assert event["leaves_qty"] == 0 and event["cum_qty"] == order.cum and event["qty"] == order.order_qty
         assert order.placed == order.cum + order.off + order.decremented, "lots are conserved"
-        self._ended += event["kind"] == EventKind.ORDER_CANCELED
-        expired = event["kind"] == EventKind.ORDER_EXPIRED
-        assert not expired or order.time_in_force == TimeInForce.DAY, "only day orders expire (R28)"
-        order.status = OrdStatus.EXPIRED if expired else OrdStatus.CANCELED
+        if event["reason"] in (Reason.MASS_CANCEL, Reason.DISCONNECT) or event["kind"] == EventKind.ORDER_EXPIRED:
+            assert not self._ended or self._ended[-1] < order.order_id, "in rising order_id (R33, R34, R43, R49)"
+            self._ended.append(order.order_id)
+        order.status = OrdStatus.CANCELED
+        if event["kind"] == EventKind.ORDER_EXPIRED:
+            order.status = OrdStatus.EXPIRED
+            if event["op"] == CommandKind.CLOCK_TICK:
+                assert order.expire_time is None or self._is_due(order), "its time has come (R49)"
+            else:
+                assert not self._outlives_day(order), "gtc and gtd orders with a price outlive the day (R43)"
 
     def _status(self, event: Event) -> None:
         order = self.orders[event["order_id"]]
@@ -206,6 +298,7 @@ class Ledger:
         assert event["reason"] == order.status, f"the status is {order.status.name}"
         told = tuple(event[name] for name in ("qty", "cum_qty", "leaves_qty"))
         assert told == (order.order_qty, order.cum, order.leaves), "the status tells the order's quantities"
+        assert bool(event["flags"] & INACTIVE) == (order.where in ("stops", "aside")), "and whether it waits"
 
     def _mine(self, event: Event) -> Order:
         order = self.orders[event["order_id"]]
@@ -213,7 +306,53 @@ class Ledger:
         known = (order.account, order.instrument, order.side, order.ord_type, order.time_in_force)
         told = tuple(event[name] for name in ("account", "instrument", "side", "ord_type", "time_in_force"))
         assert told == known, "an order's event carries its own account and attributes"
+        self._phase(event)
         return order
+
+    def _triggered(self, event: Event) -> None:
+        """R60, R61: the right stop is elected, and only one that a trade has reached."""
+        self._settle()
+        order = self._mine(event)
+        known = order.stop_price != UNKNOWN_STOP
+        assert order.where == "stops", "a stop that waits is elected (R60)"
+        assert not known or event["old_price"] == order.stop_price, "it waited at its stop price"
+        assert self._mode(order.instrument) == Mode.CONTINUOUS, "stops are elected in continuous only (R61)"
+        last = self.last[order.instrument][1]
+        if event["op"] == CommandKind.PHASE_SET:
+            self._reach.setdefault(order.instrument, (last, last))  # the day's last trade counts (R62)
+        low, high = self._reach.get(order.instrument, (last, last))
+        reached = [i for side in (BUY, SELL) for i in self._reached(order.instrument, side, low, high)]
+        assert not known or order.order_id in reached, f"no trade has reached it, {low} to {high} were traded (R60)"
+        sides = [self.stops.get((order.instrument, side), {}) for side in (BUY, SELL)]
+        if order.instrument in self._reach and not any(UNKNOWN_STOP in queues for queues in sides):
+            assert reached[0] == order.order_id, f"buys first, then by price, then by time (R61): {reached}"
+        self._leave(order)
+        order.ord_type = OrdType.MARKET if order.ord_type == OrdType.STOP else OrdType.LIMIT
+        order.price, order.stop_price = event["price"], 0
+        self._incoming = order
+
+    def _activated(self, event: Event) -> None:
+        """R46, R56, R58: an order has a price, or a place in the book, that it did not have before."""
+        if self._incoming is not None and self._incoming.order_id != event["order_id"]:
+            self._settle()
+        order = self.orders[event["order_id"]]
+        assert order.live and (event["leaves_qty"], event["cum_qty"]) == (order.leaves, order.cum)
+        assert event["delta_qty"] == order.display
+        if order.where == "aside":
+            assert self._phase(event) in (Phase.PRE_CLOSE, Phase.CLOSE_NO_CANCEL), "they wait for the close (R58)"
+            assert self.aside[order.instrument][0] == order.order_id, "in the order in which they came (R58)"
+            assert (event["price"], event["ord_type"]) == (order.price, order.ord_type)
+        else:
+            assert order.ord_type == OrdType.MARKET_TO_LIMIT and event["ord_type"] == OrdType.LIMIT, "it changes (R46)"
+            if order.where == "book":
+                self._leaves_call(order)
+                assert event["price"] == self._cross.price and self._cross.volume, "at the auction price (R56)"
+            else:
+                assert event["price"] == self.last[order.instrument][1], "at the price of its last trade (R46)"
+        self._leave(order)
+        order.ord_type, order.price = event["ord_type"], event["price"]
+        self._incoming = order
+        self._settle()
 
     # --- trading ----------------------------------------------------------------------------------
 
@@ -223,35 +362,62 @@ class Ledger:
         assert incoming is not None and incoming.order_id == event["order_id"], "the incoming order trades"
         assert event["account"] == incoming.account and event["resting_account"] == resting.account
         assert event["instrument"] == incoming.instrument == resting.instrument and event["side"] == incoming.side
+        assert PHASES[self._phase(event)].mode in (Mode.CONTINUOUS, Mode.AT_CLOSE), "orders trade in this phase (R9)"
         opposite = BUY + SELL - incoming.side
+        assert resting.where == "book", "who waits does not trade (R58, R60)"
         assert resting.side == opposite and event["price"] == resting.price, "at the resting order's price (R22)"
         assert self._best(incoming.instrument, opposite) == resting.price, "best price first (R20)"
         queue = self.queues[incoming.instrument, opposite][resting.price]
         assert queue[0] == resting.order_id, f"first come first served (R21), the queue is {queue}"
         gain = incoming.price - resting.price if incoming.side == BUY else resting.price - incoming.price
         assert gain >= 0, "at the limit or better (R23)"
-        assert event["qty"] == min(incoming.leaves, resting.leaves) > 0
         return incoming, resting
 
     def _trade(self, event: Event) -> None:
-        incoming, resting = self._meeting(event)
+        if event["flags"] & UNCROSS:
+            incoming, resting = self._allotment(event)
+        else:
+            incoming, resting = self._meeting(event)
+            most = resting.shown if resting.display else resting.leaves
+            assert event["qty"] == min(incoming.leaves, most) > 0, "the lots that both have, and the book shows (R47)"
+            assert not self._self_match(incoming, resting), "self-match prevention keeps them apart (R27)"
+            low, high = self._reach.get(incoming.instrument, (event["price"], event["price"]))
+            self._reach[incoming.instrument] = min(low, event["price"]), max(high, event["price"])
+            if self._mode(incoming.instrument) == Mode.AT_CLOSE:
+                assert event["price"] == self.close_prices[incoming.instrument], "at the closing price (R59)"
         assert self.next_trade_id in (None, event["trade_id"]), "trade ids have no gap (R22)"
         self.next_trade_id = event["trade_id"] + 1
+        self.last[incoming.instrument] = event["trade_id"], event["price"]
         for order in (incoming, resting):
             order.leaves -= event["qty"]
             order.cum += event["qty"]
             order.status = OrdStatus.PARTIALLY_FILLED if order.leaves else OrdStatus.FILLED
-            self.bought += event["qty"] if order.side == BUY else 0
-            self.sold += event["qty"] if order.side == SELL else 0
+            if event["flags"] & UNCROSS:
+                order.shown = min(order.display, order.leaves)
         assert (event["leaves_qty"], event["cum_qty"]) == (incoming.leaves, incoming.cum)
         assert event["resting_leaves_qty"] == resting.leaves
-        if not resting.leaves:
-            self._leave(resting, resting.price)
+        for order in (incoming, resting):
+            if not order.leaves:
+                self._leave(order)
+        if not event["flags"] & UNCROSS and resting.display and resting.leaves:
+            resting.shown -= event["qty"]
+            self._used_up = None if resting.shown else resting
         self.trades += 1
-        assert self.bought == self.sold, "what one buys another sells"
+        if event["flags"] & UNCROSS and not self._missing:
+            self._list_leaving(incoming.instrument)
+
+    def _refreshed(self, event: Event) -> None:
+        order, self._used_up = self._used_up, None
+        assert order is not None and order is self._mine(event), "right behind the trade that used it up (R47)"
+        order.shown = min(order.display, order.leaves)
+        assert event["delta_qty"] == order.shown > 0, "it shows its display quantity, or what is left (R47)"
+        queue = self.queues[order.instrument, order.side][order.price]
+        queue.append(queue.pop(queue.index(order.order_id)))
 
     def _prevented(self, event: Event) -> None:
         incoming, resting = self._meeting(event)
+        assert event["qty"] == min(incoming.leaves, resting.leaves) > 0, "the lesser of both leaves (R27)"
+        assert self._self_match(incoming, resting) in (None, True), "only orders of one self-match id (R27)"
         doomed: tuple[Order, ...] = ()
         left = {incoming.order_id: incoming.leaves, resting.order_id: resting.leaves}
         match event["smp"]:
@@ -268,6 +434,7 @@ class Ledger:
                     left[order.order_id] = order.leaves
                     if not order.leaves:
                         self._doomed[order.order_id] = event["qty"]
+                resting.shown = min(resting.shown, resting.leaves)
             case other:
                 raise AssertionError(f"no such prevention: {other}")
         for order in doomed:
@@ -275,19 +442,75 @@ class Ledger:
         assert event["cum_qty"] == incoming.cum
         assert (event["leaves_qty"], event["resting_leaves_qty"]) == (left[incoming.order_id], left[resting.order_id])
 
-    # --- queues -----------------------------------------------------------------------------------
-
-    def _best(self, instrument: int, side: int) -> int | None:
-        levels = self.queues.get((instrument, side))
-        if not levels:
+    def _self_match(self, incoming: Order, resting: Order) -> bool | None:
+        """R27: whether the incoming order's instruction keeps two orders apart; None (nearly no) if nobody knows."""
+        ids = [self.asked.self_match_id(order.came_with, order.account) for order in (incoming, resting)]
+        if None in ids:
             return None
-        return max(levels) if side == BUY else min(levels)
+        return ids[0] == ids[1] and self.asked.instruction(incoming.came_with) != Smp.NONE
 
-    def _join(self, order: Order) -> None:
-        self.queues.setdefault((order.instrument, order.side), {}).setdefault(order.price, []).append(order.order_id)
+    # --- calls ------------------------------------------------------------------------------------
 
-    def _leave(self, order: Order, price: int) -> None:
-        levels = self.queues[order.instrument, order.side]
-        levels[price].remove(order.order_id)
-        if not levels[price]:
-            del levels[price]
+    def _phase_changed(self, event: Event) -> None:
+        instrument, phase = event["instrument"], Phase(event["phase"])
+        before = self.phases.get(instrument, Phase.CLOSED)
+        assert event["reason"] == before, "the phase before is the phase before"
+        assert phase in PHASES[before].next, "a step of the table (R42)"
+        assert not event["order_id"] or (event["order_id"], event["price"]) == self.last[instrument], "R63"
+        self.phases[instrument] = phase
+        if PHASES[phase].mode == Mode.CALL and PHASES[before].mode != Mode.CALL:
+            self.told[instrument] = NO_CROSS
+        if phase == Phase.CLOSED:
+            _, price = self.last.pop(instrument, (0, None))
+            self.close_prices.pop(instrument, None)
+            if price is not None:
+                self.asked.references[instrument] = price
+
+    def _indicative(self, event: Event) -> None:
+        self._settle()
+        assert PHASES[self._phase(event)].mode == Mode.CALL, "only a call tells what it would trade (R53)"
+        told = told_by(event)
+        assert told != self.told[event["instrument"]], "nothing is told twice (R53)"
+        self.told[event["instrument"]] = told
+
+    def _uncrossed(self, event: Event) -> None:
+        """R54: what was last told is what trades; and it is what R52 says of the book."""
+        self._settle()
+        instrument, told = event["instrument"], told_by(event)
+        was_told = self.told.pop(instrument, None)
+        assert was_told in (None, told), f"a call ends with what it told last (R54): {was_told}"
+        found = self._auction(instrument)
+        assert found in (None, told), f"the auction price of this book (R52): {found}"
+        self._cross, self._missing, self._crossing = told, told.volume, instrument
+        if PHASES[self._phase(event)].mode == Mode.CALL:
+            self.told[instrument] = NO_CROSS
+        if self.phases[instrument] == Phase.CLOSING_AUCTION and told.volume:
+            self.close_prices[instrument] = told.price
+        if not told.volume:
+            self._list_leaving(instrument)
+
+    def _allotment(self, event: Event) -> tuple[Order, Order]:
+        """R55: the first buy and the first sell trade at the auction price, which lies within both limits."""
+        buy, sell = self.orders[event["order_id"]], self.orders[event["resting_order_id"]]
+        assert self._missing and event["instrument"] == self._crossing, "an uncross trades its volume only (R55)"
+        for order, account in ((buy, event["account"]), (sell, event["resting_account"])):
+            assert order.instrument == event["instrument"] and order.account == account
+            price = self._best(order.instrument, order.side)
+            assert price is not None, "somebody is left to trade"
+            queue = self.queues[order.instrument, order.side][price]
+            assert queue[0] == order.order_id, f"by price, then by time (R55): {queue} at {price}"
+        assert event["price"] == self._cross.price, "everything trades at the auction price (R55)"
+        assert sell.price <= event["price"] <= buy.price and (buy.side, sell.side) == (BUY, SELL), "within the limits"
+        assert event["qty"] == min(buy.leaves, sell.leaves, self._missing), "what both have and the volume needs (R55)"
+        expected = self._self_match(buy, sell)
+        assert expected in (None, bool(event["flags"] & SELF_MATCH)), "a self-match is told (R55)"
+        self._missing -= event["qty"]
+        return buy, sell
+
+    def _list_leaving(self, instrument: int) -> None:
+        in_book = [i for side in (BUY, SELL) for i in self._in_book(instrument, side)]
+        orders = [self.orders[i] for i in sorted(in_book)]
+        self._leaving = [o.order_id for o in orders if o.ord_type in UNPRICED or o.time_in_force in OF_A_CALL]
+
+    def _leaves_call(self, order: Order) -> None:
+        assert self._leaving and self._leaving.pop(0) == order.order_id, "who leaves a call, by order_id (R56)"

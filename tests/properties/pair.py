@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from engine.apply import State, apply, new_state, run_block
 from engine.core import invariants
-from engine.dump import book, dump
+from engine.dump import book, dump, indicative
 from engine.reference import Reference
 from engine.schema import ACT_FIRST, COMMAND, EVENT, TRADE, Code, CommandKind, EventKind, Limits
 
@@ -56,6 +56,7 @@ class Matcher(Protocol):
     def run(self, block: Block) -> Rows: ...
     def dump(self) -> dict[str, Any]: ...
     def book(self, instrument: int) -> dict[str, Any]: ...
+    def indicative(self, instrument: int) -> tuple[int, int, int, int]: ...
     def check(self) -> None: ...
 
 
@@ -77,6 +78,9 @@ class Core:
     def book(self, instrument: int) -> dict[str, Any]:
         return book(self.state, instrument)
 
+    def indicative(self, instrument: int) -> tuple[int, int, int, int]:
+        return indicative(self.state, instrument)
+
     def check(self) -> None:
         invariants.check(self.state)
 
@@ -97,8 +101,12 @@ class Readable:
     def book(self, instrument: int) -> dict[str, Any]:
         return self.reference.book(instrument)
 
+    def indicative(self, instrument: int) -> tuple[int, int, int, int]:
+        price, volume, surplus, step = self.reference.indicative(instrument)
+        return price, volume, surplus, int(step)
+
     def check(self) -> None:
-        """The reference has no invariants of its own to keep: its dump is compared."""
+        self.reference.check()
 
 
 def drain(state: State, block: Block) -> Rows:
@@ -190,20 +198,23 @@ class Pair:
         return actual
 
     def compare(self) -> None:
-        """Compare the two pictures of the world and every book."""
+        """Compare the two pictures of the world, every book and what each would trade in an uncross (R52)."""
         left, right = self.expected.dump(), self.actual.dump()
         if left != right:
             raise Difference("\n".join(["the dumps differ", *unequal_parts(left, right)]))
         for number in range(1, len(left["instruments"]) + 1):
             if (wanted := self.expected.book(number)) != (found := self.actual.book(number)):
                 raise Difference("\n".join([f"the books of {number} differ", *unequal_parts(wanted, found)]))
+            if (sum_wanted := self.expected.indicative(number)) != (sum_found := self.actual.indicative(number)):
+                raise Difference(f"the auctions of {number} differ: expected {sum_wanted}, actual {sum_found}")
 
     def check(self) -> None:
-        """Check the invariants of the core's arrays."""
-        try:
-            self.actual.check()
-        except AssertionError as trouble:
-            raise Difference(f"an invariant is broken: {trouble}") from trouble
+        """Check the invariants of both: of the core's arrays, and of the reference's objects."""
+        for name, matcher in (("reference", self.expected), ("core", self.actual)):
+            try:
+                matcher.check()
+            except AssertionError as trouble:
+                raise Difference(f"an invariant of the {name} is broken: {trouble}") from trouble
 
 
 def unequal_parts(left: Any, right: Any, path: str = "") -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,24 @@ import numpy as np
 import pytest
 
 from engine.core.lane import CHECKED, PLAIN
-from engine.schema import COMMAND, HAS_PRICE, Code, CommandKind, EventKind, Limits
+from engine.schema import (
+    COMMAND,
+    HAS_PRICE,
+    HAS_STOP,
+    MAX_FAR_LEVELS,
+    AuctionStep,
+    Code,
+    CommandKind,
+    EventKind,
+    Limits,
+    OrdType,
+    Reason,
+    TimeInForce,
+)
 from tests.flow import Flow, act_rows, client_id_keys, client_ids, encode
 from tests.flow_mix import steps, terms_of
-from tests.properties import campaign
-from tests.properties.campaign import run_seed
+from tests.properties import campaign, odd_acts
+from tests.properties.campaign import count_events, run_seed
 from tests.properties.pair import (
     Block,
     Core,
@@ -55,15 +69,30 @@ def test_core_equals_reference_on_generated_flow(seed: int) -> None:
 ROOMY = Limits(instruments=6, accounts=14, orders=1 << 14, levels=1 << 17, day_ids=1 << 18)
 
 
+@cache
 def run_out_of_far_levels() -> Counter[tuple[str, int]]:
     """Place at ever farther prices and hardly do anything else."""
     far = terms_of("S1", "1", "-1000000", "1000000", centre="17", window=16, protection=1)
     return run_seed(
         7001, 13_000, instruments=(far,), limits=ROOMY, day=False, p_far_step=0.9, p_anywhere=0.0, p_market=0.0,
+        width=4, lean=5, p_beyond=0.0, p_stop=0.0, p_stop_limit=0.03, p_display=0.0, p_stop_step=0.0,
         p_damage=0.001, p_repeat_id=0.0, kind_steps=steps([95, 2, 3, 0, 0, 0, 0, 0]), tif_steps=steps([1, 1, 0, 0]),
+        look_every=6500,
     )  # fmt: skip
 
 
+@cache
+def run_out_of_stop_levels() -> Counter[tuple[str, int]]:
+    """Let stops wait at ever farther stop prices, and hardly anything trade."""
+    wide = terms_of("S1", "1", "-1000000", "1000000", centre="17", window=16)
+    return run_seed(
+        7009, 4000, instruments=(wide,), limits=ROOMY, day=False, width=4, lean=5, p_stop=0.4, p_stop_limit=0.4,
+        p_beyond=0.0, p_stop_step=0.95, p_damage=0.001, p_repeat_id=0.0, kind_steps=steps([95, 2, 3, 0, 0, 0, 0, 0]),
+        tif_steps=steps([1, 1, 0, 0]),
+    )  # fmt: skip
+
+
+@cache
 def run_out_of_names() -> Counter[tuple[str, int]]:
     """Define instruments and accounts until no more fit."""
     return run_seed(
@@ -71,9 +100,29 @@ def run_out_of_names() -> Counter[tuple[str, int]]:
     )  # fmt: skip
 
 
+@cache
+def call_without_prices() -> Counter[tuple[str, int]]:
+    """Hold calls in which hardly anybody names a price."""
+    return run_seed(
+        7011, 1500, limits=ROOMY, day=False, p_market=0.5, p_to_limit=0.47, p_stop=0.0, p_stop_limit=0.0,
+        p_heedless=0.0, p_call_open=1.0, p_uncross=0.8, stay_call=250.0, kind_steps=steps([9, 0, 0, 0, 0, 0, 0, 1]),
+    )  # fmt: skip
+
+
+def test_calls_without_prices_show_no_difference() -> None:
+    """R52: with unpriced orders on both sides only, the reference price it is."""
+    found = call_without_prices()
+    assert found["step", AuctionStep.UNPRICED] > 5
+
+
 def test_far_levels_run_out_in_both_alike() -> None:
     """R15: more than 4,096 levels of a side outside the window; it takes a seed of its own to get there."""
     assert run_out_of_far_levels()["code", Code.FAR_LEVELS_FULL] > 20
+
+
+def test_stop_levels_run_out_in_both_alike() -> None:
+    """R15: stops of one side at more than 1,024 different stop prices."""
+    assert run_out_of_stop_levels()["code", Code.STOP_LEVELS_FULL] > 20
 
 
 def test_names_run_out_in_both_alike() -> None:
@@ -136,6 +185,8 @@ def test_tens_of_thousands_of_live_orders_show_no_difference() -> None:
     found = run_seed(
         7007, 36_000, instruments=(calm,), limits=Limits(2, 14, 1 << 16, 1 << 16, 1 << 17), day=False, p_near=0.2,
         width=300, lean=290, drift=0, p_damage=0.001, p_repeat_id=0.01, tif_steps=steps([1, 2, 0, 0.1]), sessions=0,
+        p_stop=0.0, p_stop_limit=0.0, p_to_limit=0.0, p_market=0.0, p_heedless=0.0, p_anywhere=0.0,
+        p_beyond=0.0, p_min_qty=0.0, p_wrong=0.0,
         kind_steps=steps([14, 2, 2, 0, 0, 0, 0, 0]), look_every=12_000,
     )  # fmt: skip
     born, ended = found["kind", EventKind.ORDER_ACCEPTED], found["kind", EventKind.ORDER_CANCELED]
@@ -172,6 +223,26 @@ def test_a_restatement_may_fill_every_limit() -> None:
         pair.check()
 
 
+@pytest.mark.jit_off
+def test_every_wrong_form_of_every_act_is_answered_alike() -> None:
+    """R40 to R44, R54: keys, values, spacing and places of payloads, one after another."""
+    codes: Counter[int] = Counter()
+    for script in odd_acts.scripts():
+        pair = Pair(script.limits)
+        for block in script.blocks:
+            codes.update(pair.run(block)["code"].tolist())
+        pair.compare()
+    assert codes[Code.BAD_TERMS] > 1000 and codes[Code.OK] > 500
+
+
+def test_a_used_up_venue_is_followed_by_another() -> None:
+    """A long run does not spend itself on refusals: with the day's ids gone, the seed goes on with a new venue."""
+    found = run_seed(7004, 6000, limits=ROOMY._replace(day_ids=100), kind_steps=steps([9, 1, 1, 0, 0, 0, 0, 0]))
+    accepted = found["kind", EventKind.ORDER_ACCEPTED]
+    assert accepted > 300, "more than three venues let in"
+    assert found["code", Code.DAY_ID_LIMIT] > 2000
+
+
 def test_a_venue_of_ordinary_size_shows_no_difference() -> None:
     """The limits that a venue starts with, instead of the tiny ones."""
     run_seed(7002, 3000, limits=Limits())
@@ -179,14 +250,63 @@ def test_a_venue_of_ordinary_size_shows_no_difference() -> None:
 
 def test_flow_reaches_every_event_and_every_refusal() -> None:
     """The flow is worth its name only if all of the vocabulary comes up."""
-    seen = run_out_of_far_levels() + run_out_of_names()
+    seen = run_out_of_far_levels() + run_out_of_names() + run_out_of_stop_levels() + call_without_prices()
     seen += run_seed(7004, 1000, limits=ROOMY._replace(day_ids=200))
-    for seed in range(12):
-        seen += run_seed(seed, 3000)
-    kinds = {EventKind(value).name for field, value in seen if field == "kind"}
-    codes = {Code(value).name for field, value in seen if field == "code"}
-    assert sorted(kinds) == sorted(kind.name for kind in EventKind)
-    assert sorted(codes) == sorted(code.name for code in Code)
+    for seed in range(24):
+        seen += run_seed(seed, 2000)
+    canceled_late: Counter[tuple[str, int]] = Counter()
+    count_events(orders_without_room(), canceled_late)
+    seen += canceled_late
+    for field, vocabulary in (("kind", EventKind), ("code", Code), ("reason", Reason), ("step", AuctionStep)):
+        found = {vocabulary(value).name for name, value in seen if name == field}
+        assert sorted(found) == sorted(member.name for member in vocabulary)
+
+
+def orders_without_room() -> Rows:
+    """Fill the far levels of the buys, and let orders that were let in before want one: a stop, a market_to_limit
+    order, one for the closing call. Return the events of the three ends."""
+    pair = Pair(Limits(instruments=1, accounts=2, orders=1 << 13, levels=1 << 14, day_ids=1 << 13))
+    terms = terms_of("S1", "1", "-10000", "10000", centre="0", window=16)
+    acts = [(CommandKind.INSTRUMENT_DEFINE, encode(terms.payload))]
+    acts += [
+        (CommandKind.ACCOUNT_DEFINE, encode({"account": name, "member": name, "owner": name})) for name in ("A1", "A2")
+    ]
+    acts += [(CommandKind.PHASE_SET, encode({"symbol": "S1", "phase": "continuous"}))]
+    pair.run(Block(*act_rows(acts, 1)))
+    seq = 1 + len(acts)
+
+    def places(count: int, **words: Any) -> Rows:
+        nonlocal seq
+        rows = np.zeros(count, COMMAND)
+        rows["kind"], rows["seq"], rows["instrument"] = CommandKind.ORDER_PLACE, seq + np.arange(count), 1
+        rows["account"], rows["side"], rows["ord_type"], rows["time_in_force"] = 1, 1, 1, 1
+        rows["order_qty"], rows["flags"], rows["cl_ord_id"] = 5, HAS_PRICE, client_ids(seq + np.arange(count))
+        for name, value in words.items():
+            rows[name] = value
+        seq += count
+        return pair.run(Block(rows, b"", 64))
+
+    places(1, price=-50, time_in_force=TimeInForce.AT_CLOSE)
+    places(1, ord_type=OrdType.STOP_LIMIT, flags=HAS_PRICE | HAS_STOP, stop_price=5, price=60, time_in_force=2)
+    places(MAX_FAR_LEVELS, price=-100 - np.arange(MAX_FAR_LEVELS))
+    assert places(1, price=-60)["code"][0] == Code.FAR_LEVELS_FULL
+    places(1, side=2, account=2, price=5, order_qty=1)
+    stopped = places(1, price=5, order_qty=1)
+    places(1, side=2, account=2, price=70, order_qty=1)
+    limited = places(1, ord_type=OrdType.MARKET_TO_LIMIT, flags=0)
+    closing = pair.run(Block(*act_rows([(CommandKind.PHASE_SET, encode({"symbol": "S1", "phase": "pre_close"}))], seq)))
+    pair.compare()
+    pair.check()
+    return np.concatenate([stopped, limited, closing])
+
+
+def test_an_order_that_finds_no_room_later_is_canceled() -> None:
+    """R15: levels_full is the end of a stop, of a market_to_limit order and of one that joins the closing call."""
+    events = orders_without_room()
+    ends = events[events["kind"] == EventKind.ORDER_CANCELED]
+    assert ends["reason"].tolist() == [Reason.LEVELS_FULL] * 3
+    assert ends["ord_type"].tolist() == [OrdType.LIMIT, OrdType.MARKET_TO_LIMIT, OrdType.LIMIT]
+    assert ends["delta_qty"].tolist() == [5, 4, 5]
 
 
 @pytest.mark.nightly
@@ -237,7 +357,9 @@ def test_a_planted_fault_is_found_shrunk_and_kept(
     """The comparison would notice: a fault is found, cut down to a handful of commands, and written as a file."""
     monkeypatch.setattr(campaign, "save", lambda script, about, name: keep(tmp_path, script, about, name))
     with pytest.raises(AssertionError, match=word):
-        run_seed(15, 3000, planted(matcher), day=False)
+        # Accounts are numbered: the last of few needs few definitions.
+        accounts = (("A1", "M1", "B1"), ("A2", "M2", "B2"))
+        run_seed(15, 3000, planted(matcher), day=False, qty_max=3, p_display=0.0, accounts=accounts)
     (path,) = tmp_path.glob("*.json")
     script = from_json(path.read_text())
     assert len(script) <= 12, [block.rows for block in script.blocks]

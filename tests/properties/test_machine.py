@@ -24,16 +24,23 @@ from hypothesis.stateful import (
 )
 
 from engine.core.lane import CHECKED, PLAIN
+from engine.phases import PHASES
 from engine.schema import (
     COMMAND,
+    HAS_EXPIRE,
     HAS_PRICE,
     HAS_QTY,
+    HAS_STOP,
+    OF_SESSION,
     POST_ONLY,
     CommandKind,
     EventKind,
     Limits,
     OrdType,
+    Phase,
+    TimeInForce,
     cl_ord_id_key,
+    word,
 )
 from tests.flow import act_rows, encode
 from tests.flow_mix import terms_of
@@ -48,8 +55,8 @@ NIGHTLY_EXAMPLES = 2000
 
 ACCOUNTS = (("A1", "M1", "B1"), ("A2", "M1", "B2"), ("A3", "M2", "B1"), ("A4", "M2", "B3"))
 INSTRUMENTS = (
-    terms_of("S1", "1", "-6", "6", centre="0", protection=2, max_qty=9, window=5),
-    terms_of("S2", "0.05", "1.00", "1.20", protection=0, max_qty=9),
+    terms_of("S1", "1", "-6", "6", centre="0", protection=2, max_qty=9, window=5, group="G1"),
+    terms_of("S2", "0.05", "1.00", "1.20", protection=0, max_qty=9, group="G1"),
 )
 
 accounts = st.integers(1, 4)
@@ -59,6 +66,13 @@ prices = st.integers(-7, 7)
 quantities = st.integers(1, 10)
 sessions = st.integers(0, 2)
 names = st.sampled_from([f"c{n}".encode() for n in range(12)])
+# Mostly plain: what is drawn first is what a failure is cut down to.
+ord_types = st.sampled_from([1, 1, 1, 2, 3, 4, 5])
+times_in_force = st.sampled_from([1, 1, 2, 3, 4, 5, 6, 7])
+lots = st.sampled_from([0, 0, 0, 1, 2, 3, 10, -1])
+lives = st.sampled_from([5, 20, 100, 400, 0])  # how long until a gtd order expires
+STOPS = (OrdType.STOP, OrdType.STOP_LIMIT)
+ON_THE_WAY = tuple(phase for phase in Phase if phase not in (Phase.HALTED, Phase.CLOSED))
 
 
 class Venue(RuleBasedStateMachine):
@@ -86,6 +100,7 @@ class Venue(RuleBasedStateMachine):
         return self.block(*act_rows([(kind, encode(terms))], self.seq, self.seq * 10))
 
     def block(self, rows: Rows, payload: bytes) -> Rows:
+        self.ledger.asked.learn(rows, payload)
         events = self.pair.run(Block(rows, payload, 16 if self.seq % 2 else 0))
         self.seq += len(rows)
         self.events.append(events)
@@ -94,8 +109,8 @@ class Venue(RuleBasedStateMachine):
             assert self.pair.actual.book(number) == self.ledger.book(number), f"book {number} is what the events say"
         return events
 
-    @initialize(day=st.booleans())
-    def open(self, day: bool) -> None:
+    @initialize(day=st.booleans(), call=st.booleans())
+    def open(self, day: bool, call: bool) -> None:
         if day:
             self.seq = 100
             self.act(CommandKind.DAY_OPEN, trading_day="2026-11-23", next_trade_id=9)
@@ -108,29 +123,65 @@ class Venue(RuleBasedStateMachine):
                 self.send(
                     CommandKind.ORDER_RESTORE, account=1 + order_id % 4, instrument=1, side=1 if price < 0 else 2,
                     ord_type=1, time_in_force=2, price=price, order_qty=5, min_qty=leaves, target_lo=order_id,
-                    cl_ord_id=f"r{order_id}", client_session=1,
+                    cl_ord_id=f"r{order_id}", client_session=1, display_qty=1, target_hi=1,
                 )  # fmt: skip
+            self.send(
+                CommandKind.ORDER_RESTORE, account=1, instrument=1, side=1, ord_type=3, time_in_force=5, stop_price=1,
+                expire_time=5000, order_qty=5, min_qty=2, target_lo=60, cl_ord_id="r60",
+            )  # fmt: skip
             self.act(CommandKind.DAY_START)
-        self.act(CommandKind.PHASE_SET, symbol="ALL", phase="continuous")
+        self.act(CommandKind.PHASE_SET, symbol="ALL", phase="pre_open" if call else "continuous")
 
     @rule(
         target=orders, account=accounts, instrument=instruments, side=sides, ord_type=st.integers(1, 2),
         tif=st.sampled_from([1, 1, 2, 3, 4]), smp=st.integers(0, 5), smp_id=st.integers(0, 2), post=st.booleans(),
         price=prices, quantity=quantities, session=sessions, name=st.one_of(st.none(), names),
     )  # fmt: skip
-    def place(
-        self, account: int, instrument: int, side: int, ord_type: int, tif: int, smp: int, smp_id: int, post: bool,
-        price: int, quantity: int, session: int, name: bytes | None,
+    def place_plain(self, **words: Any) -> Any:
+        """Place an order without much that is special, which trades the more often."""
+        return self.place_one(**words)
+
+    @rule(
+        target=orders, side=sides, price=prices, quantity=quantities, display=st.integers(0, 2),
+    )  # fmt: skip
+    def place_iceberg(self, **words: Any) -> Any:
+        """Place a plain order of the first instrument, mostly an iceberg."""
+        return self.place_one(account=1 + self.seq % 4, instrument=1, **words)
+
+    @rule(target=orders, side=sides, price=prices, stop=prices, quantity=quantities, ord_type=st.integers(3, 4))
+    def place_stop(self, **words: Any) -> Any:
+        return self.place_one(account=1 + self.seq % 4, instrument=1, **words)
+
+    @rule(
+        target=orders, account=accounts, instrument=instruments, side=sides, ord_type=ord_types, tif=times_in_force,
+        smp=st.integers(0, 5), smp_id=st.integers(0, 2), post=st.booleans(), price=prices, stop=prices,
+        quantity=quantities, display=lots, minimum=lots, life=lives, session=sessions, name=st.one_of(st.none(), names),
+    )  # fmt: skip
+    def place(self, **words: Any) -> Any:
+        """Place an order of whatever kind."""
+        return self.place_one(**words)
+
+    def place_one(
+        self, *, account: int, instrument: int, side: int, price: int, quantity: int, ord_type: int = 1, tif: int = 1,
+        smp: int = 0, smp_id: int = 0, post: bool = False, stop: int = 0, display: int = 0, minimum: int = 0,
+        life: int = 0, session: int = 0, name: bytes | None = None,
     ) -> Any:  # fmt: skip
-        """Place an order; one that rests joins the bundle."""
+        """Place an order; the caller lets one that rests or waits join the bundle."""
         cl_ord_id = name or f"n{self.seq}".encode()
-        resting = ord_type == OrdType.LIMIT and tif <= 2
-        flags = (HAS_PRICE if ord_type == OrdType.LIMIT else 0) | (POST_ONLY if post and resting else 0)
-        at = price + (22 if instrument == 2 else 0)
+        resting = ord_type == OrdType.LIMIT and tif in (TimeInForce.DAY, TimeInForce.GTC, TimeInForce.GTD)
+        is_priced, is_stop = (
+            ord_type in (OrdType.LIMIT, OrdType.STOP_LIMIT),
+            ord_type in (OrdType.STOP, OrdType.STOP_LIMIT),
+        )
+        flags = (HAS_PRICE if is_priced else 0) | (POST_ONLY if post and resting else 0) | (HAS_STOP if is_stop else 0)
+        shift = 22 if instrument == 2 else 0
         events = self.send(
             CommandKind.ORDER_PLACE, account=account, instrument=instrument, side=side, ord_type=ord_type,
-            time_in_force=tif, smp=smp, smp_id=smp_id, flags=flags, price=at if ord_type == 1 else 0,
-            order_qty=quantity, cl_ord_id=cl_ord_id, client_session=session,
+            time_in_force=tif, smp=smp, smp_id=smp_id, flags=flags, price=price + shift if is_priced else 0,
+            stop_price=stop + shift if is_stop else 0, order_qty=quantity,
+            display_qty=display if resting else 0, min_qty=minimum if not (is_stop or post) else 0,
+            expire_time=self.seq * 10 + life if tif == TimeInForce.GTD else 0, cl_ord_id=cl_ord_id,
+            client_session=session,
         )  # fmt: skip
         order_id = int(events["seq"][0])
         known = self.ledger.orders.get(order_id)
@@ -142,29 +193,42 @@ class Venue(RuleBasedStateMachine):
         self.send(CommandKind.ORDER_CANCEL, account=(order[1] + foreign - 1) % 4 + 1, **naming(order, way))
 
     @rule(
-        order=orders, way=st.integers(0, 2), price=st.one_of(st.none(), prices),
-        quantity=st.one_of(st.none(), quantities), rename=st.one_of(st.none(), st.none(), names),
+        order=orders, way=st.integers(0, 2), price=st.one_of(st.none(), prices), stop=st.one_of(st.none(), prices),
+        quantity=st.one_of(st.none(), quantities), life=st.one_of(st.none(), lives),
+        rename=st.one_of(st.none(), st.none(), names),
     )  # fmt: skip
     def amend(
-        self, order: tuple[int, int, bytes], way: int, price: int | None, quantity: int | None, rename: bytes | None
-    ) -> None:
-        """Amend an order that was live once: price, total quantity, client id, or nothing at all."""
+        self, order: tuple[int, int, bytes], way: int, price: int | None, stop: int | None, quantity: int | None,
+        life: int | None, rename: bytes | None,
+    ) -> None:  # fmt: skip
+        """Amend an order that was live once: price, stop price, total, expiry, client id, or nothing at all."""
         known = self.ledger.orders[order[0]]
         words = naming(order, way)
         if rename is not None and way < 2:
             words["cl_ord_id"] = rename
-        flags = 0
+        flags, shift = 0, 22 if known.instrument == 2 else 0
         if price is not None:
             flags |= HAS_PRICE
-            words["price"] = price + (22 if known.instrument == 2 else 0)
+            words["price"] = price + shift
+        if stop is not None and known.ord_type in STOPS:
+            flags |= HAS_STOP
+            words["stop_price"] = stop + shift
         if quantity is not None:
             flags |= HAS_QTY
             words["order_qty"] = quantity
+        if life is not None and known.time_in_force == TimeInForce.GTD:
+            flags |= HAS_EXPIRE
+            words["expire_time"] = self.seq * 10 + life
         self.send(CommandKind.ORDER_AMEND, account=order[1], flags=flags, **words)
 
-    @rule(account=accounts, instrument=st.integers(0, 3), side=st.integers(0, 3))
-    def mass_cancel(self, account: int, instrument: int, side: int) -> None:
-        self.send(CommandKind.ORDER_MASS_CANCEL, account=account, instrument=instrument, side=side)
+    @rule(
+        account=accounts, instrument=st.integers(0, 3), side=st.integers(0, 3), session=st.one_of(st.none(), sessions)
+    )
+    def mass_cancel(self, account: int, instrument: int, side: int, session: int | None) -> None:
+        self.send(
+            CommandKind.ORDER_MASS_CANCEL, account=account, instrument=instrument, side=side,
+            flags=0 if session is None else OF_SESSION, client_session=session or 0,
+        )  # fmt: skip
 
     @rule(account=accounts, session=sessions)
     def disconnect(self, account: int, session: int) -> None:
@@ -175,11 +239,29 @@ class Venue(RuleBasedStateMachine):
         self.send(CommandKind.CLOCK_TICK, time=self.seq * 10 - back)
 
     @rule(
-        symbol=st.sampled_from(["S1", "S2", "ALL", "S3"]),
-        phase=st.sampled_from(["continuous", "continuous", "pre_open", "halted", "closed"]),
-    )
-    def set_phase(self, symbol: str, phase: str) -> None:
-        self.act(CommandKind.PHASE_SET, symbol=symbol, phase=phase)
+        scope=st.sampled_from(["S1", "S2", "ALL", "S3", "G1"]), last=st.booleans(),
+        phase=st.sampled_from([*[Phase.CONTINUOUS] * 20, *[Phase.PRE_OPEN] * 6, *Phase]),
+    )  # fmt: skip
+    def set_phase(self, scope: str, phase: Phase, last: bool) -> None:
+        """Try a step of the table, or none."""
+        words = {"at_last_match": 1} if last and phase in (Phase.SETTLEMENT, Phase.POST_CLOSE, Phase.CLOSED) else {}
+        key = "group" if scope == "G1" else "symbol"
+        self.act(CommandKind.PHASE_SET, phase=word(phase), **{key: scope}, **words)
+
+    @rule(number=instruments, choice=st.integers(0, 60), own=st.sampled_from([None, None, 0, 1]))
+    def go_on(self, number: int, choice: int, own: int | None) -> None:
+        """Go one step of the table, not often to a halt or the close."""
+        followers = sorted(PHASES[self.ledger.phases[number]].next)
+        likely = [phase for phase in followers if phase in ON_THE_WAY] * 3 + followers
+        likely += [Phase.CONTINUOUS] * 20 if Phase.CONTINUOUS in followers else []
+        words = {} if own is None else {"override": own}
+        self.act(
+            CommandKind.PHASE_SET, symbol=f"S{number}", phase=word(likely[choice % len(likely)]), **words
+        )  # fmt: skip
+
+    @rule(symbol=st.sampled_from(["S1", "S2", "S3"]))
+    def uncross(self, symbol: str) -> None:
+        self.act(CommandKind.AUCTION_UNCROSS, symbol=symbol)
 
     @rule(field=st.sampled_from(sorted(set(COMMAND.names or ()) - {"seq", "time", "cl_ord_id"})), value=st.integers())
     def send_nonsense(self, field: str, value: int) -> None:

@@ -15,20 +15,28 @@ from engine.schema import (
     CODE_RULE,
     COMMAND,
     DUP,
+    EVENT,
+    INACTIVE,
     LAST,
+    OVERRIDE,
     PRIORITY_KEPT,
+    SELF_MATCH,
     TRADE,
+    UNCROSS,
+    AuctionStep,
     Code,
     CommandKind,
     EventKind,
     OrdStatus,
+    OrdType,
     Phase,
     Reason,
+    Side,
     Smp,
     cl_ord_id_key,
     word,
 )
-from tests.scenarios.table import SYMBOLS, Case, Commands, Line, Matcher, MatcherFactory, Rows, world
+from tests.scenarios.table import LOOKS, SYMBOLS, Case, Commands, Line, Matcher, MatcherFactory, Rows, world
 
 HEAD = {"seq", "time", "index", "kind", "op", "flags", "code", "rule"}
 NUMBERED = {number: symbol for symbol, number in SYMBOLS.items()}
@@ -47,21 +55,22 @@ def differences(case: Case, factory: MatcherFactory, *, whole: bool) -> list[str
             return
         events = matcher.run_block(np.concatenate([row for _, row, _ in waiting]), commands.payload)
         for line, row, expected in waiting:
-            told = story.tell(row[0], events[events["seq"] == row["seq"][0]])
+            first, end = np.searchsorted(events["seq"], [row["seq"][0], row["seq"][0] + 1])
+            told = story.tell(row[0], events[first:end])
             if told != [" ".join(event.split()) for event in expected]:
                 reports.append(report(case, line, expected, told))
             reports.extend(misplaced_tags(case, line, told))
 
     opening = [commands.write("venue", text) for text in acts]
-    run([(Line(case.number, "venue", text, [], told), row, told) for text, row in zip(acts, opening, strict=True)
-         for told in [[granted(text)]]])  # fmt: skip
+    run([(Line(case.number, "venue", text, [], told), row, told)
+         for text, row, told in zip(acts, opening, granted(acts), strict=True)])  # fmt: skip
     waiting: list[tuple[Line, Rows, list[str]]] = []
     for line in case.lines:
-        if line.who == "book":
+        if line.who in LOOKS:
             run(waiting)
             waiting = []
             matcher.check()
-            told = story.book(matcher, SYMBOLS[line.text])
+            told = story.look(matcher, line.who, SYMBOLS[line.text])
             if told != [" ".join(level.split()) for level in line.expected]:
                 reports.append(report(case, line, line.expected, told))
             continue
@@ -75,13 +84,21 @@ def differences(case: Case, factory: MatcherFactory, *, whole: bool) -> list[str
     return reports
 
 
-def granted(text: str) -> str:
-    """The event of an act that makes a world."""
-    verb, name, *rest = text.split()
-    if verb == "phase":
-        before = "pre_open" if rest[0] == "halted" else "closed"
-        return f"phase {name} {rest[0]} from {before}"
-    return f"account {name}" if verb == "account" else f"instrument {name} closed"
+def granted(acts: list[str]) -> list[list[str]]:
+    """The events of the acts that make a world."""
+    phases: dict[str, str] = {}
+    told = []
+    for text in acts:
+        verb, name, *rest = text.split()
+        if verb == "phase":
+            before, phases[name] = phases[name], rest[0]
+            told.append([f"phase {name} {rest[0]} from {before}"])
+            if rest[0] in ("opening_auction", "closing_auction"):
+                told[-1].append(f"uncrossed {name} 0 @ 0 0 no_cross")
+        else:
+            told.append([f"account {name}" if verb == "account" else f"instrument {name} closed"])
+            phases[name] = "closed"
+    return told
 
 
 def report(case: Case, line: Line, expected: list[str], told: list[str]) -> str:
@@ -92,7 +109,9 @@ def report(case: Case, line: Line, expected: list[str], told: list[str]) -> str:
 
 def misplaced_tags(case: Case, line: Line, told: list[str]) -> list[str]:
     """Tags that the events belie: a rule with reject codes refuses exactly if its code is given."""
-    given = {CODE_RULE[code] for code in Code if code and any(code.name in text.split() for text in told)}
+    if not line.rules:
+        return []
+    given = {CODE_RULE[Code[name]] for text in told for name in text.split() if name in Code.__members__}
     if any(text.startswith("status") for text in told):
         given.add(CODE_RULE[Code.DUPLICATE])
     wrong = [
@@ -113,46 +132,49 @@ class Story:
 
     def tell(self, command: np.void, events: Rows) -> list[str]:
         """The words of one command's events."""
-        self.time = max(self.time, int(command["time"]))
+        c = dict(zip(COMMAND.names or (), command.item(), strict=True))
+        self.time = max(self.time, c["time"])
+        subject = self.subject(c)
         lines = []
-        for index, event in enumerate(events):
-            kind = EventKind(int(event["kind"]))
-            row = event.view(TRADE) if kind in (EventKind.TRADE, EventKind.ORDER_PREVENTED) else event
-            e = {name: row[name].item() for name in row.dtype.names or ()}
-            subject = self.subject(command)
-            shown, implied = self.unsaid(command, e, subject)
+        both = zip(events.tolist(), events.view(TRADE).tolist(), strict=True)
+        for index, (event, trade) in enumerate(both):
+            e = dict(zip(EVENT.names or (), event, strict=True))
+            kind = EventKind(e["kind"])
+            if kind in (EventKind.TRADE, EventKind.ORDER_PREVENTED):
+                e = dict(zip(TRADE.names or (), trade, strict=True))
+            shown, implied = self.unsaid(c, e, subject)
             head = {
-                "seq": command["seq"],
+                "seq": c["seq"],
                 "time": self.time,
                 "index": index,
-                "op": command["kind"],
+                "op": c["kind"],
                 "rule": CODE_RULE[Code(e["code"])] if e["code"] else 0,
-                "flags": (LAST if index == len(events) - 1 else 0) | shown.pop("flags", 0),
+                "flags": (LAST if index == len(events) - 1 else 0) | (DUP if kind == EventKind.ORDER_STATUS else 0),
             }
             shown.setdefault("code", e["code"] if kind in REFUSALS else 0)
+            head["flags"] |= e["flags"] & FLAGS.get(kind, 0)
+            due = {**implied, **shown, **head, "kind": kind}
             flaws = [
-                f"{name} is {value}, not {due}"
+                f"{name} is {value}, not {due.get(name, type(value)())}"
                 for name, value in e.items()
-                for due in [{**implied, **shown, **head}.get(name, type(value)())]
-                if name != "kind" and value != due
+                if value != due.get(name, type(value)())
             ]
             lines.append(self.words(kind, e) + "".join(f" !! {flaw}" for flaw in flaws))
         return lines
 
-    def subject(self, command: np.void) -> int | None:
+    def subject(self, c: Fields) -> int | None:
         """The order that a cancel or amend names."""
-        if command["kind"] not in (CommandKind.ORDER_CANCEL, CommandKind.ORDER_AMEND):
+        if c["kind"] not in (CommandKind.ORDER_CANCEL, CommandKind.ORDER_AMEND):
             return None
-        low, high = int(command["target_lo"]), int(command["target_hi"])
+        low, high = c["target_lo"], c["target_hi"]
         if high == 0 and low != 0:
-            return low
-        key = (low, high) if high else cl_ord_id_key(command["cl_ord_id"])
-        return self.ids.get((int(command["account"]), *key))
+            return int(low)
+        key = (low, high) if high else cl_ord_id_key(c["cl_ord_id"])
+        return self.ids.get((c["account"], *key))
 
-    def unsaid(self, command: np.void, e: Fields, subject: int | None) -> tuple[Fields, Fields]:
+    def unsaid(self, c: Fields, e: Fields, subject: int | None) -> tuple[Fields, Fields]:
         """Fields that the words show, as they are, and fields that follow from what is known; all others are 0."""
         kind, order_id = EventKind(e["kind"]), e["order_id"]
-        c = {name: command[name].item() for name in COMMAND.names or ()}
         request = {name: c[name] for name in ("side", "ord_type", "time_in_force")}
         show = {name: e[name] for name in SHOWN[kind]}
         match kind:
@@ -169,7 +191,12 @@ class Story:
                     self.bears[order_id] = c["cl_ord_id"]
                     self.ids[(c["account"], *cl_ord_id_key(c["cl_ord_id"]))] = order_id
                 implied = {**self.known(order_id), "cl_ord_id": self.bears.get(order_id, b"?")}
-                show["flags"] = e["flags"] & PRIORITY_KEPT
+            case EventKind.ORDER_TRIGGERED | EventKind.ORDER_ACTIVATED:
+                implied = self.unsaid_turn(kind, order_id)
+            case EventKind.ORDER_REFRESHED:
+                implied = self.known(order_id)
+            case EventKind.AUCTION_INDICATIVE | EventKind.AUCTION_UNCROSSED:
+                implied = {"instrument": e["instrument"]}
             case EventKind.ORDER_CANCELED | EventKind.ORDER_EXPIRED:
                 implied = {
                     **self.known(order_id),
@@ -181,7 +208,6 @@ class Story:
                     implied |= dict.fromkeys(request, 0)
                     del show["price"], show["leaves_qty"]  # of an ended order they are 0 and not told
                 implied |= {"cl_ord_id": c["cl_ord_id"]}
-                show["flags"] = DUP
             case EventKind.TRADE | EventKind.ORDER_PREVENTED:
                 resting = self.known(e["resting_order_id"])
                 implied = {**self.known(order_id), "resting_account": resting.get("account", 0)}
@@ -200,6 +226,19 @@ class Story:
             implied["phase"] = self.phases.get(implied["instrument"], 0)
         return show, implied
 
+    def unsaid_turn(self, kind: EventKind, order_id: int) -> Fields:
+        """An order that becomes another: a market_to_limit in this very event, a stop with the next one."""
+        before = self.known(order_id)
+        became = {
+            OrdType.STOP: OrdType.MARKET,
+            OrdType.STOP_LIMIT: OrdType.LIMIT,
+            OrdType.MARKET_TO_LIMIT: OrdType.LIMIT,
+        }
+        turned = before | {"ord_type": became.get(before.get("ord_type", 0), before.get("ord_type", 0))}
+        self.facts[order_id] = turned
+        told = before if kind == EventKind.ORDER_TRIGGERED else turned
+        return told | {"cl_ord_id": self.bears.get(order_id, b"?")}
+
     def unsaid_refusal(self, c: Fields, request: Fields, order_id: int) -> Fields:
         """A refusal repeats the request, and names the order if one was found."""
         implied = {name: c[name] for name in ("account", "side", "price", "cl_ord_id")} | {"qty": c["order_qty"]}
@@ -215,35 +254,50 @@ class Story:
         """One event in the tables' words."""
         name = self.name(e["order_id"])
         lots = f"{e['qty']} @ {e['price']}"
+        rest = f"leaves {e['leaves_qty']} cum {e['cum_qty']}"
         match kind:
             case EventKind.ORDER_ACCEPTED:
-                return f"accepted {name} {lots}"
-            case EventKind.ORDER_RESTORED:
-                return f"restored {name} {lots} leaves {e['leaves_qty']} cum {e['cum_qty']}"
+                return f"accepted {name} {lots}{extras(e)}"
+            case EventKind.ORDER_RESTORED | EventKind.ORDER_ACTIVATED:
+                verb = "restored" if kind == EventKind.ORDER_RESTORED else "activated"
+                return f"{verb} {name} {lots} {rest}{extras(e)}"
+            case EventKind.ORDER_TRIGGERED:
+                return f"triggered {name} {lots} {rest} stop {e['old_price']}"
+            case EventKind.ORDER_REFRESHED:
+                return f"refreshed {name} {lots} {rest} shows {e['delta_qty']}"
             case EventKind.ORDER_REJECTED:
                 return f"rejected {Code(e['code']).name}" + (f" of {name}" if e["order_id"] else "")
             case EventKind.ORDER_CANCELED:
                 taken = f"{e['delta_qty']} @ {e['price']} of {e['qty']}"
-                return f"canceled {name} {taken} cum {e['cum_qty']} {word(Reason(e['reason']))}"
+                return f"canceled {name} {taken} cum {e['cum_qty']} {word(Reason(e['reason']))}{flags(e)}"
             case EventKind.ORDER_EXPIRED:
-                return f"expired {name} {e['delta_qty']} @ {e['price']} of {e['qty']} cum {e['cum_qty']}"
+                return f"expired {name} {e['delta_qty']} @ {e['price']} of {e['qty']} cum {e['cum_qty']}{flags(e)}"
             case EventKind.ORDER_AMENDED:
-                kept = " kept" if e["flags"] & PRIORITY_KEPT else ""
-                before = f"was {e['delta_qty']} @ {e['old_price']}"
-                return f"amended {name} {lots} leaves {e['leaves_qty']} cum {e['cum_qty']} {before}{kept}"
+                return f"amended {name} {lots} {rest} was {e['delta_qty']} @ {e['old_price']}{flags(e)}"
             case EventKind.ORDER_STATUS:
                 status = OrdStatus(e["reason"])
                 ended = status in ENDED
                 open_lots = f"of {e['qty']}" if ended else f"{lots} leaves {e['leaves_qty']}"
                 repeated = e["cl_ord_id"].decode()
                 now = "" if repeated == name else f" now {name}"
-                return f"status {repeated}{now} {open_lots} cum {e['cum_qty']} {word(status)}"
+                return f"status {repeated}{now} {open_lots} cum {e['cum_qty']} {word(status)}{flags(e)}"
             case EventKind.TRADE | EventKind.ORDER_PREVENTED:
                 both = f"{name} {self.name(e['resting_order_id'])} {lots}"
                 leaves = f"leaves {e['leaves_qty']}/{e['resting_leaves_qty']} cum {e['cum_qty']}"
                 if kind == EventKind.TRADE:
-                    return f"trade {both} {leaves} #{e['trade_id']}"
+                    return f"trade {both} {leaves} #{e['trade_id']}{flags(e)}"
                 return f"prevented {both} {leaves} {word(Smp(e['smp']))}"
+            case _:
+                return self.words_of_acts(kind, e)
+
+    def words_of_acts(self, kind: EventKind, e: Fields) -> str:
+        """An event that is not one order's, in the tables' words."""
+        symbol = NUMBERED.get(e["instrument"], "?")
+        match kind:
+            case EventKind.AUCTION_INDICATIVE | EventKind.AUCTION_UNCROSSED:
+                verb = "indicative" if kind == EventKind.AUCTION_INDICATIVE else "uncrossed"
+                sign = {Side.BUY: "+", Side.SELL: "-"}.get(e["side"], "")
+                return f"{verb} {symbol} {auction(e['price'], e['qty'], sign + str(e['leaves_qty']), e['reason'])}"
             case EventKind.MASS_CANCELED:
                 return f"mass_canceled {e['qty']}"
             case EventKind.DISCONNECTED:
@@ -251,18 +305,22 @@ class Story:
             case EventKind.CLOCK_TICKED:
                 return f"ticked at {e['time']}"
             case EventKind.INSTRUMENT_DEFINED:
-                return f"instrument {NUMBERED[e['instrument']]} {word(Phase(e['phase']))}"
+                return f"instrument {symbol} {word(Phase(e['phase']))}"
             case EventKind.ACCOUNT_DEFINED:
                 return f"account A{e['account']}"
             case EventKind.PHASE_CHANGED:
+                draw = f" draw {e['qty']}" if e["qty"] else ""
+                last = f" last #{e['order_id']} @ {e['price']}" if e["order_id"] or e["price"] else ""
                 phases = f"{word(Phase(e['phase']))} from {word(Phase(e['reason']))}"
-                return f"phase {NUMBERED[e['instrument']]} {phases}"
+                return f"phase {symbol} {phases}{draw}{last}{flags(e)}"
             case EventKind.DAY_OPENED:
                 return f"day {e['qty']}"
             case EventKind.DAY_STARTED:
                 return f"started {e['qty']}"
             case EventKind.ACT_REJECTED:
                 return f"refused {Code(e['code']).name}"
+            case _:
+                raise AssertionError(f"{kind!r} has words of its own")
 
     def known(self, order_id: int) -> Fields:
         """What an order was when it came in; nothing of an order that nobody told of, so that its fields are flaws."""
@@ -272,8 +330,11 @@ class Story:
         """The client id that an order bears."""
         return self.bears.get(order_id, b"?").decode()
 
-    def book(self, matcher: Matcher, instrument: int) -> list[str]:
-        """The levels of a book, buys first, or `empty`."""
+    def look(self, matcher: Matcher, what: str, instrument: int) -> list[str]:
+        """What an uncross would do, or the levels of a book, buys first, or `empty`."""
+        if what == "indicative":
+            price, qty, surplus, step = matcher.indicative(instrument)
+            return [auction(price, qty, f"{surplus:+}" if surplus else "0", step)]
         book = matcher.book(instrument)
         lines = []
         for side, levels in (("buy", book["bids"]), ("sell", book["asks"])):
@@ -284,10 +345,33 @@ class Story:
         return lines or ["empty"]
 
 
+def auction(price: int, qty: int, surplus: str, step: int) -> str:
+    """An auction's result (R52) in the tables' words."""
+    return f"{qty} @ {price} {surplus} {word(AuctionStep(step))}"
+
+
+def extras(e: Fields) -> str:
+    """What an order has besides the usual."""
+    display = f" display {e['delta_qty']}" if e["delta_qty"] else ""
+    return display + (f" stop {e['old_price']}" if e["old_price"] else "") + flags(e)
+
+
+def flags(e: Fields) -> str:
+    """The flags of an event as words."""
+    kind = EventKind(e["kind"])
+    words = [said for flag, said in FLAG_WORDS.items() if e["flags"] & FLAGS.get(kind, 0) & flag]
+    return "".join(f" {said}" for said in words)
+
+
 REFUSALS = (EventKind.ORDER_REJECTED, EventKind.ACT_REJECTED, EventKind.ORDER_STATUS)
 SHOWN: dict[EventKind, tuple[str, ...]] = {
-    EventKind.ORDER_ACCEPTED: ("price", "qty"),
-    EventKind.ORDER_RESTORED: ("price", "qty", "leaves_qty", "cum_qty"),
+    EventKind.ORDER_ACCEPTED: ("price", "qty", "delta_qty", "old_price"),
+    EventKind.ORDER_RESTORED: ("price", "qty", "leaves_qty", "cum_qty", "delta_qty", "old_price"),
+    EventKind.ORDER_TRIGGERED: ("price", "qty", "leaves_qty", "cum_qty", "old_price"),
+    EventKind.ORDER_ACTIVATED: ("price", "qty", "leaves_qty", "cum_qty", "delta_qty"),
+    EventKind.ORDER_REFRESHED: ("price", "qty", "leaves_qty", "cum_qty", "delta_qty"),
+    EventKind.AUCTION_INDICATIVE: ("price", "qty", "leaves_qty", "side", "reason"),
+    EventKind.AUCTION_UNCROSSED: ("price", "qty", "leaves_qty", "side", "reason"),
     EventKind.ORDER_REJECTED: ("order_id",),
     EventKind.ORDER_CANCELED: ("price", "qty", "cum_qty", "delta_qty", "reason"),
     EventKind.ORDER_EXPIRED: ("price", "qty", "cum_qty", "delta_qty"),
@@ -302,9 +386,23 @@ SHOWN: dict[EventKind, tuple[str, ...]] = {
     EventKind.CLOCK_TICKED: (),
     EventKind.INSTRUMENT_DEFINED: ("instrument", "phase"),
     EventKind.ACCOUNT_DEFINED: ("account",),
-    EventKind.PHASE_CHANGED: ("instrument", "phase", "reason"),
+    EventKind.PHASE_CHANGED: ("instrument", "phase", "reason", "qty", "order_id", "price"),
     EventKind.DAY_OPENED: ("qty",),
     EventKind.DAY_STARTED: ("qty",),
     EventKind.ACT_REJECTED: (),
 }  # fmt: skip
 assert SHOWN.keys() == set(EventKind)
+FLAG_WORDS = {
+    PRIORITY_KEPT: "kept", INACTIVE: "inactive", UNCROSS: "uncross", SELF_MATCH: "self_match", OVERRIDE: "override",
+}  # fmt: skip
+FLAGS: dict[EventKind, int] = {
+    EventKind.ORDER_ACCEPTED: INACTIVE,
+    EventKind.ORDER_RESTORED: INACTIVE,
+    EventKind.ORDER_CANCELED: INACTIVE,
+    EventKind.ORDER_EXPIRED: INACTIVE,
+    EventKind.ORDER_AMENDED: PRIORITY_KEPT | INACTIVE,
+    EventKind.ORDER_STATUS: INACTIVE,
+    EventKind.TRADE: UNCROSS | SELF_MATCH,
+    EventKind.PHASE_CHANGED: OVERRIDE,
+}
+"""The flags that an event's words show."""

@@ -14,19 +14,28 @@ instrument, account, phase, side, type, time in force, client ids) is checked ag
 
 Worlds.  Accounts A1 to A6 are numbers 1 to 6, of member and owner M1 B1, M2 B2, M3 B3, M1 B1, M2 B1, M1 B6.
 Instruments W and V are 1 and 2: tick 1, band 1..1000, at most 500 lots, protection 10 ticks, both continuous.
-Options change the limits (`orders=2`), W's phase (`phase=pre_open`) or W's terms (`max_price=9000`); `empty` begins
-with nothing.
+Options change the limits (`orders=2`), W's phase (`phase=pre_open`; it goes there by the way in WAYS) or W's terms
+(`max_price=9000`); `empty` begins with nothing.
 
 Commands (`venue` is account 0):
-    buy|sell QTY @ PRICE|market as ID [day|gtc|ioc|fok] [post] [smp WORD] [smp_id N] [session N] [in SYMBOL]
-    amend REF [qty N] [price P] [as NEWID]        cancel REF        mass_cancel [buy|sell] [in SYMBOL]
-    disconnect session N      tick      restore buy|sell QTY leaves N @ PRICE as ID order N [post] [smp …] …
-    define SYMBOL [key=value …] [-key …]      account NAME MEMBER OWNER      phase SYMBOL WORD
+    buy|sell QTY TYPE as ID [TIF] [display N] [min N] [post] [smp WORD] [smp_id N] [session N] [in SYMBOL]
+    amend REF [qty N] [price P] [stop P] [expire T] [as NEWID]      cancel REF
+    mass_cancel [buy|sell] [in SYMBOL] [session N]      disconnect session N      tick
+    restore buy|sell QTY leaves N TYPE as ID order N [gtd until T] [display N shows N] [post] [smp …] …
+    define SYMBOL [key=value …] [-key …]      account NAME MEMBER OWNER      uncross SYMBOL
+    phase SYMBOL|group:NAME WORD [override] [draw N] [at_last_match]
     day.open DATE next N      day.start       payload KIND TEXT (an act with this very payload)
+TYPE is `@ PRICE` (limit), `market`, `market_to_limit`, `stop P` or `stop P @ PRICE` (stop_limit); TIF day (if none is
+given), gtc, `gtd until T`, ioc, fok, at_open or at_close.
 REF is a client id, `key:ID` (its folded key; an amend with a new id also names a plain ID so), `order:ID` or `order:N`
 (by order_id).  A command may end in `at T` (its time; 1000 a row otherwise) and in `! field=value …` (fields of the row
 as they are, an integer or 'text').  `N x ` before a command or an event repeats it; {n}, {K+n} and {K-n} count from 1.
-`book | W` shows the book after the rows above: `buy PRICE ID LEAVES …` and `sell …`, best first, or `empty`.
+
+Looks at the state after the rows above: `book | W` shows the book, `buy PRICE ID LEAVES …` and `sell …`, best first,
+or `empty`; `indicative | W` what an uncross would do, `VOLUME @ PRICE SURPLUS STEP` as in the event of that name.
+
+Events end in words for what they bear besides: `display N` (an iceberg), `stop P`, `inactive` (not in the book), `kept`
+(its place), `uncross` and `self_match` (a trade of an auction, the buy first), `override`, `last #N @ P` (R63).
 """
 
 from __future__ import annotations
@@ -44,8 +53,11 @@ import numpy.typing as npt
 
 from engine.schema import (
     COMMAND,
+    HAS_EXPIRE,
     HAS_PRICE,
     HAS_QTY,
+    HAS_STOP,
+    OF_SESSION,
     POST_ONLY,
     CommandKind,
     Limits,
@@ -63,7 +75,19 @@ TERMS: dict[str, int | str] = {
     "ccy": "USD", "unit": "lb", "contract_size": 3500, "tick": "1", "min_price": "1", "max_price": "1000",
     "max_order_qty": 500, "protection_ticks": 10,
 }  # fmt: skip
+INTEGER_TERMS = ("window_ticks",)
+WAYS: dict[str, tuple[str, ...]] = {
+    "closed": (), "pre_open": ("pre_open",), "no_cancel": ("pre_open", "no_cancel"),
+    "opening_auction": ("pre_open", "opening_auction"), "continuous": ("continuous",), "break": ("continuous", "break"),
+    "volatility_auction": ("continuous", "volatility_auction"), "halted": ("continuous", "halted"),
+    "pre_close": ("continuous", "pre_close"), "close_no_cancel": ("continuous", "pre_close", "close_no_cancel"),
+    "closing_auction": ("continuous", "pre_close", "closing_auction"),
+    "trade_at_close": ("continuous", "pre_close", "closing_auction", "trade_at_close"),
+    "settlement": ("continuous", "settlement"), "post_close": ("continuous", "post_close"),
+}  # fmt: skip
+"""How a new instrument comes to a phase."""
 ROW_NS = 1000
+LOOKS = ("book", "indicative")
 _RULE = re.compile(r"([+-])R(\d+)")
 _COUNT = re.compile(r"\{(?:(-?\d+)([+-]))?n\}")
 
@@ -75,6 +99,9 @@ class Matcher(Protocol):
 
     def run_block(self, commands: Rows, payload: bytes) -> Rows: ...
     def book(self, instrument: int) -> dict[str, Any]: ...
+    def indicative(self, instrument: int) -> tuple[int, int, int, int]:
+        """Price, volume, surplus (a sell surplus is negative) and AuctionStep of an uncross now (R52)."""
+
     def check(self) -> None:
         """Assert the invariants of the state."""
 
@@ -212,6 +239,9 @@ class Commands:
                 if words.has(side.name.lower()):
                     row["side"] = side
             row["instrument"] = words.instrument(default=0)
+            if session := words.after("session", default=""):
+                row["client_session"] = int(session)
+                row["flags"] |= OF_SESSION
         elif verb == "disconnect":
             row["kind"] = CommandKind.DISCONNECT
             row["client_session"] = words.number("session")
@@ -230,16 +260,17 @@ class Commands:
         row["kind"] = CommandKind.ORDER_RESTORE if restore else CommandKind.ORDER_PLACE
         row["side"] = Side[side.upper()]
         row["order_qty"] = int(words.take())
-        row["ord_type"], row["flags"] = OrdType.LIMIT, 0 if restore else HAS_PRICE
-        if words.has("market"):
-            row["ord_type"], row["flags"] = OrdType.MARKET, 0
-        else:
-            row["price"] = words.number("@")
+        row["ord_type"] = self._priced(row, words)
+        if restore:
+            row["flags"] = 0
         row["cl_ord_id"] = cl_ord_id = words.after("as").encode()
         row["time_in_force"] = TimeInForce.GTC if restore else TimeInForce.DAY
         for tif in TimeInForce:
             if words.has(tif.name.lower()):
                 row["time_in_force"] = tif
+        row["expire_time"] = words.number("until", default=0)
+        row["display_qty"] = words.number("display", default=0)
+        row["min_qty"] = words.number("min", default=0)
         if words.has("post"):
             row["flags"] |= POST_ONLY
         if smp := words.after("smp", default=""):
@@ -251,17 +282,36 @@ class Commands:
         if restore:
             row["min_qty"] = words.number("leaves")
             row["target_lo"] = order_id = words.number("order")
+            row["target_hi"] = words.number("shows", default=0)
         self.order_ids.setdefault(cl_ord_id.decode(), order_id)
+
+    def _priced(self, row: Rows, words: Words) -> OrdType:
+        """Read the prices of an order; the type that they make it."""
+        if words.has("market"):
+            return OrdType.MARKET
+        if words.has("market_to_limit"):
+            return OrdType.MARKET_TO_LIMIT
+        stop, price = words.after("stop", default=""), words.after("@", default="")
+        if stop:
+            row["stop_price"] = int(stop)
+            row["flags"] |= HAS_STOP
+        if price or not stop:
+            row["price"] = int(price)
+            row["flags"] |= HAS_PRICE
+        return (OrdType.STOP_LIMIT if price else OrdType.STOP) if stop else OrdType.LIMIT
 
     def _change(self, row: Rows, verb: str, words: Words) -> None:
         row["kind"] = CommandKind.ORDER_CANCEL if verb == "cancel" else CommandKind.ORDER_AMEND
         named = words.take()
-        if quantity := words.after("qty", default=""):
-            row["order_qty"] = int(quantity)
-            row["flags"] |= HAS_QTY
-        if price := words.after("price", default=""):
-            row["price"] = int(price)
-            row["flags"] |= HAS_PRICE
+        for word, name, flag in (
+            ("qty", "order_qty", HAS_QTY),
+            ("price", "price", HAS_PRICE),
+            ("stop", "stop_price", HAS_STOP),
+            ("expire", "expire_time", HAS_EXPIRE),
+        ):
+            if value := words.after(word, default=""):
+                row[name] = int(value)
+                row["flags"] |= flag
         new_id = words.after("as", default="")
         how, _, name = named.rpartition(":")
         if how == "order":
@@ -334,13 +384,19 @@ def act(verb: str, words: Words) -> tuple[int, bytes]:
                 words.has(word)
                 key, is_set, value = word.partition("=")
                 if is_set:
-                    said[key] = int(value) if isinstance(TERMS.get(key), int) or key == "window_ticks" else value
+                    said[key] = int(value) if isinstance(TERMS.get(key), int) or key in INTEGER_TERMS else value
                 else:
                     del said[word[1:]]
     elif verb == "account":
         kind, said = CommandKind.ACCOUNT_DEFINE, {key: words.take() for key in ("account", "member", "owner")}
     elif verb == "phase":
-        kind, said = CommandKind.PHASE_SET, {"symbol": words.take(), "phase": words.take()}
+        _, is_group, name = words.take().rpartition(":")
+        kind, said = CommandKind.PHASE_SET, {"group" if is_group else "symbol": name, "phase": words.take()}
+        said |= {key: 1 for key in ("override", "at_last_match") if words.has(key)}
+        if draw := words.after("draw", default=""):
+            said["draw"] = int(draw)
+    elif verb == "uncross":
+        kind, said = CommandKind.AUCTION_UNCROSS, {"symbol": words.take()}
     elif verb == "day.open":
         kind, said = CommandKind.DAY_OPEN, {"trading_day": words.take(), "next_trade_id": words.number("next")}
     elif verb == "day.start":
@@ -365,10 +421,7 @@ def world(options: list[str]) -> tuple[Limits, list[str]]:
             limits[key] = int(value)
         elif key == "phase":
             acts.remove("phase W continuous")
-            if value == "halted":
-                acts.append("phase W pre_open")
-            if value != "closed":
-                acts.append(f"phase W {value}")
+            acts += [f"phase W {phase}" for phase in WAYS[value]]
         else:
             define = next(index for index, text in enumerate(acts) if text.startswith("define W"))
             acts[define] += f" {option}"

@@ -35,6 +35,9 @@ class Core:
     def book(self, instrument: int) -> dict[str, Any]:
         return dump.book(self.state, instrument)
 
+    def indicative(self, instrument: int) -> tuple[int, int, int, int]:
+        return dump.indicative(self.state, instrument)
+
     def check(self) -> None:
         invariants.check(self.state)
 

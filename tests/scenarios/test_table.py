@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from engine.phases import PHASES
 from engine.reference import Reference
-from engine.schema import HAS_PRICE, CommandKind
+from engine.schema import HAS_EXPIRE, HAS_PRICE, HAS_QTY, HAS_STOP, OF_SESSION, CommandKind, OrdType, Phase, word
 from tests.scenarios.runner import differences
-from tests.scenarios.table import Case, Commands, read_table, uncovered, verdicts
+from tests.scenarios.table import WAYS, Case, Commands, read_table, uncovered, verdicts
 
 RULE_BOOK = "**R1 One.** text\n\n**R2 Two.** text\n"
 FAIR = """
@@ -19,6 +21,34 @@ A2   | buy 3 @ 101 as b1  | +R1      | accepted b1 3 @ 101
      |                    |          | trade b1 s1 3 @ 100 leaves 0/2 cum 3 #1
 A2   | buy 3 @ 101 as b1  | +R1 -R6  | status b1 of 3 cum 3 filled
 book | W                  |          | sell 100 s1 2
+"""
+
+CALLED = """
+== a call, an iceberg and two stops [phase=pre_open]
+A1         | sell 9 @ 100 as i1 display 2          |           | accepted i1 9 @ 100 display 2
+A2         | buy 3 market as m1                    |           | accepted m1 3 @ 1000
+           |                                       |           | indicative W 3 @ 100 -6 volume
+indicative | W                                     |           | 3 @ 100 -6 volume
+A3         | buy 1 stop 100 @ 90 as t1 at 40000    | +R1       | accepted t1 1 @ 90 stop 100 inactive
+A3         | buy 1 stop 200 as t2 gtd until 90000  | +R1       | accepted t2 1 @ 0 stop 200 inactive
+venue      | phase W continuous draw 7             |           | phase W continuous from pre_open draw 7
+           |                                       |           | uncrossed W 3 @ 100 -6 volume
+           |                                       |           | trade m1 i1 3 @ 100 leaves 0/6 cum 3 #1 uncross
+           |                                       |           | triggered t1 1 @ 90 leaves 1 cum 0 stop 100
+A2         | buy 7 market_to_limit as l1           |           | accepted l1 7 @ 110
+           |                                       |           | trade l1 i1 2 @ 100 leaves 5/4 cum 2 #2
+           |                                       |           | refreshed i1 9 @ 100 leaves 4 cum 5 shows 2
+           |                                       |           | trade l1 i1 2 @ 100 leaves 3/2 cum 4 #3
+           |                                       |           | refreshed i1 9 @ 100 leaves 2 cum 7 shows 2
+           |                                       |           | trade l1 i1 2 @ 100 leaves 1/0 cum 6 #4
+           |                                       |           | activated l1 7 @ 100 leaves 1 cum 6
+venue      | tick at 90000                         |           | expired t2 1 @ 0 of 1 cum 0 inactive
+           |                                       |           | ticked at 90000
+A2         | buy 1 @ 50 as l1                      | -R6       | status l1 7 @ 100 leaves 1 cum 6 partially_filled
+venue      | phase W settlement at_last_match      |           | phase W settlement from continuous last #4 @ 100
+venue      | phase W closed                        |           | phase W closed from settlement
+           |                                       |           | expired t1 1 @ 90 of 1 cum 0
+           |                                       |           | expired l1 1 @ 100 of 7 cum 6
 """
 
 
@@ -33,8 +63,9 @@ def found(folder: Path, text: str, *, whole: bool = False) -> list[str]:
 
 
 @pytest.mark.parametrize("whole", [False, True])
-def test_a_true_table_has_no_differences(tmp_path: Path, whole: bool) -> None:
-    assert found(tmp_path, FAIR, whole=whole) == []
+@pytest.mark.parametrize("text", [FAIR, CALLED])
+def test_a_true_table_has_no_differences(tmp_path: Path, text: str, whole: bool) -> None:
+    assert found(tmp_path, text, whole=whole) == []
 
 
 @pytest.mark.parametrize("whole", [False, True])
@@ -56,6 +87,46 @@ def test_a_true_table_has_no_differences(tmp_path: Path, whole: bool) -> None:
 def test_a_false_row_is_reported_with_its_place(tmp_path: Path, true: str, false: str, whole: bool) -> None:
     reports = found(tmp_path, FAIR.replace(true, false), whole=whole)
     assert reports and all(report.startswith("planted.txt:") for report in reports)
+
+
+@pytest.mark.parametrize(
+    ("true", "false"),
+    [
+        (" display 2", ""),
+        (" display 2", " display 3"),
+        ("indicative W 3 @ 100 -6 volume", ""),
+        ("| 3 @ 100 -6 volume", "| 3 @ 100 +6 volume"),
+        ("| 3 @ 100 -6 volume", "| 3 @ 100 -6 surplus"),
+        ("uncrossed W 3 @ 100 -6", "uncrossed W 3 @ 100 -5"),
+        ("stop 100 inactive", "stop 100"),
+        ("stop 100 inactive", "stop 101 inactive"),
+        (" draw 7\n", "\n"),
+        ("#1 uncross", "#1"),
+        ("#1 uncross", "#1 uncross self_match"),
+        ("leaves 1 cum 0 stop 100", "leaves 1 cum 0 stop 90"),
+        ("shows 2", "shows 1"),
+        ("of 1 cum 0 inactive", "of 1 cum 0"),
+        (" last #4 @ 100", ""),
+        (" last #4 @ 100", " last #2 @ 100"),
+    ],
+)
+def test_a_false_row_of_a_call_is_reported(tmp_path: Path, true: str, false: str) -> None:
+    assert CALLED.count(true) >= 1
+    assert found(tmp_path, CALLED.replace(true, false))
+
+
+@pytest.mark.parametrize("kind", ["triggered", "activated", "refreshed", "indicative", "uncrossed"])
+@pytest.mark.parametrize("field", ["instrument", "phase", "op", "flags", "code", "time_in_force", "account"])
+def test_a_wrong_field_of_an_order_s_turn_is_reported(tmp_path: Path, kind: str, field: str) -> None:
+    numbers = {"triggered": 13, "activated": 14, "refreshed": 15, "indicative": 16, "uncrossed": 17}
+
+    class Wrong(Reference):
+        def run_block(self, commands, payload=b""):  # type: ignore[no-untyped-def]
+            events = super().run_block(commands, payload)
+            events[field][events["kind"] == numbers[kind]] += 1 if field != "flags" else 2
+            return events
+
+    assert any(f" told:  {kind}" in report for report in differences(planted(tmp_path, CALLED)[0], Wrong, whole=True))
 
 
 @pytest.mark.parametrize(
@@ -113,6 +184,61 @@ def test_words_make_the_row_that_they_say() -> None:
         "time": 5, "account": 3, "client_session": 2,
     }  # fmt: skip
     assert {name: row[name][0] for name in row.dtype.names if row[name][0]} == expected
+
+
+def test_words_make_every_type_of_order() -> None:
+    def written(text: str) -> dict[str, int]:
+        row = Commands().write("A1", text)
+        names = ("ord_type", "flags", "price", "stop_price", "display_qty", "min_qty", "expire_time", "time_in_force")
+        return {name: int(row[name][0]) for name in names if row[name][0]}
+
+    day = {"time_in_force": 1}
+    assert written("buy 5 market as x") == {"ord_type": OrdType.MARKET, **day}
+    assert written("buy 5 market_to_limit as x") == {"ord_type": OrdType.MARKET_TO_LIMIT, **day}
+    stop = {"ord_type": OrdType.STOP, "flags": HAS_STOP, "stop_price": 7}
+    assert written("buy 5 stop 7 as x") == {**stop, **day}
+    stop_limit = {**stop, "ord_type": OrdType.STOP_LIMIT, "flags": HAS_STOP | HAS_PRICE, "price": 8}
+    assert written("buy 5 stop 7 @ 8 as x gtd until 9") == {**stop_limit, "expire_time": 9, "time_in_force": 5}
+    limit = {"ord_type": OrdType.LIMIT, "flags": HAS_PRICE, "price": 8}
+    assert written("buy 5 @ 8 as x at_open display 2 min 3") == {
+        **limit, "time_in_force": 6, "display_qty": 2, "min_qty": 3,
+    }  # fmt: skip
+    assert written("buy 5 @ 8 as x at_close") == {**limit, "time_in_force": 7}
+
+
+def test_words_make_amends_restores_and_acts() -> None:
+    commands = Commands()
+    row = commands.write("A1", "amend x qty 3 price 4 stop 5 expire 6")
+    assert row["flags"][0] == HAS_QTY | HAS_PRICE | HAS_STOP | HAS_EXPIRE
+    assert [int(row[name][0]) for name in ("order_qty", "price", "stop_price", "expire_time")] == [3, 4, 5, 6]
+    row = commands.write("A1", "restore sell 9 leaves 7 @ 5 as x order 1 display 3 shows 2 gtd until 8")
+    names = ("flags", "order_qty", "min_qty", "price", "target_lo", "display_qty", "target_hi", "expire_time")
+    assert [int(row[name][0]) for name in names] == [0, 9, 7, 5, 1, 3, 2, 8]
+    row = commands.write("A1", "restore sell 9 leaves 7 stop 5 as y order 2")
+    assert (row["ord_type"][0], row["flags"][0], row["stop_price"][0]) == (OrdType.STOP, 0, 5)
+    row = commands.write("A1", "mass_cancel sell session 3")
+    assert (row["flags"][0], row["client_session"][0]) == (OF_SESSION, 3)
+    for text, payload in (
+        ("phase group:nuts halted draw 5", b'{"draw":5,"group":"nuts","phase":"halted"}'),
+        ("phase W closed override at_last_match", b'{"at_last_match":1,"override":1,"phase":"closed","symbol":"W"}'),
+        ("uncross W", b'{"symbol":"W"}'),
+    ):
+        row = commands.write("venue", text)
+        assert commands.payload[int(row["target_lo"][0]) :] == payload and row["target_hi"][0] == len(payload)
+    assert row["kind"][0] == CommandKind.AUCTION_UNCROSS
+
+
+def test_there_is_a_way_to_every_phase() -> None:
+    assert WAYS.keys() == {word(phase) for phase in Phase}
+    for goal, way in WAYS.items():
+        steps = ["closed", *way]
+        assert steps[-1] == goal
+        assert all(Phase[b.upper()] in PHASES[Phase[a.upper()]].next for a, b in pairwise(steps))
+
+
+@pytest.mark.parametrize("phase", WAYS)
+def test_a_world_begins_in_its_phase(tmp_path: Path, phase: str) -> None:
+    assert found(tmp_path, f"== x [phase={phase}]\nbook | W | | empty") == []
 
 
 def test_the_count_finds_rules_without_rows_and_rows_without_rules(tmp_path: Path) -> None:

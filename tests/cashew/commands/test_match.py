@@ -58,6 +58,32 @@ def test_both_matchers_give_the_same_bytes() -> None:
     assert compiled.out == readable.out != ""
 
 
+CALL = b"""\
+{"op":"phase.set","p":{"symbol":"ALL","phase":"halted"}}
+{"op":"phase.set","p":{"symbol":"ALL","phase":"pre_open"}}
+{"op":"order.place","account":"A1","p":{"symbol":"W320F2703","side":"buy","price":"3.010","order_qty":10,\
+"display_qty":3,"cl_ord_id":"c-1"}}
+{"op":"order.place","account":"A2","p":{"symbol":"W320F2703","side":"sell","ord_type":"market_to_limit",\
+"order_qty":4,"cl_ord_id":"c-2"}}
+{"op":"auction.indicative","id":7,"p":{"symbol":"W320F2703"}}
+{"op":"auction.uncross","p":{"symbol":"W320F2703"}}
+{"op":"auction.indicative","p":{"symbol":"W320F2703"}}
+"""
+
+
+def test_both_matchers_tell_a_call_with_the_same_bytes() -> None:
+    lines = REQUESTS + CALL
+    compiled, readable = cashew("match", "-", stdin=lines), cashew("match", "--reference", "-", stdin=lines)
+    told = [(line["ev"], line.get("price"), line["qty"]) for line in readable.lines if line["ev"].startswith("auction")]
+    assert told == [
+        ("auction.indicative", "3.010", 4),
+        ("auction.indicative", "3.010", 4),
+        ("auction.uncrossed", "3.010", 4),
+        ("auction.indicative", None, 0),
+    ]
+    assert compiled.out == readable.out
+
+
 def test_bad_line_is_an_error_and_the_next_one_is_read() -> None:
     lines = REQUESTS.splitlines()
     ran = cashew("match", "--reference", "-", stdin=b"\n".join([lines[0], b"nonsense", b"", lines[1]]))

@@ -21,6 +21,17 @@ def fill(background: Background) -> None:
         ("book", SYMBOL): {"ev": "book", **head, "bids": bids, "asks": asks, "crc": crc([(601, 10)], [(602, 7)])},
         ("trades", SYMBOL): {"ev": "trade", **head, "trades": trades},
         ("status", SYMBOL): {"ev": "status", **head, "phase": "halted", "reason": "fire"},
+        ("auction", SYMBOL): {
+            "ev": "auction",
+            **head,
+            "state": "indicative",
+            "price": "3.005",
+            "qty": 4,
+            "surplus": 6,
+            "surplus_side": "buy",
+            "step": "volume",
+            "ts": 1764208800000000,
+        },
     }
 
 
@@ -40,8 +51,9 @@ async def first_lines(url: str, count: int, *options: str) -> list[str]:
 
 def test_pipe_gets_a_line_per_change(background: Background) -> None:
     fill(background)
-    assert sorted(asyncio.run(first_lines(background.url, 3))) == [
+    assert sorted(asyncio.run(first_lines(background.url, 4))) == [
         "W320F2703 book seq 5: bid 10 @ 3.005 | ask 7 @ 3.010",
+        "W320F2703 call: would trade 4 @ 3.005, 6 more to buy",
         "W320F2703 is halted (fire)",
         "W320F2703 trade 1: 4 @ 3.005, sell came in, 02:00:00 UTC",
     ]
@@ -49,11 +61,12 @@ def test_pipe_gets_a_line_per_change(background: Background) -> None:
 
 def test_json_gives_an_object_per_line(background: Background) -> None:
     fill(background)
-    lines = [json.loads(line) for line in asyncio.run(first_lines(background.url, 3, "--json"))]
+    lines = [json.loads(line) for line in asyncio.run(first_lines(background.url, 4, "--json"))]
     by_kind = {line["ev"]: line for line in lines}
     assert by_kind["book"]["bids"] == [["3.005", 10, 2]]
     assert by_kind["trade"]["trade_id"] == 1
     assert by_kind["status"]["phase"] == "halted"
+    assert (by_kind["auction"]["price"], by_kind["auction"]["qty"]) == ("3.005", 4)
 
 
 def test_unknown_symbol_is_exit_1_with_the_list(background: Background) -> None:

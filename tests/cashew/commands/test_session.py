@@ -54,13 +54,60 @@ def door() -> Iterator[Door]:
     server.server_close()
 
 
-@pytest.mark.parametrize("command", ["open", "pre-open", "halt", "resume", "close"])
+@pytest.mark.parametrize("command", ["open", "pre-open", "halt", "close", "uncross"])
 def test_each_act_is_sent_with_its_reason(command: str, door: Door, alice: str) -> None:
     door.content = [{"ev": "phase.changed", "seq": 9, "i": 0, "symbol": "W320F2703", "phase": "halted"}]
     ran = cashew("session", command, "W320F2703", "--why", "a test", "--key", alice, "--url", door.url)
     assert (ran.code, ran.out, ran.err) == (0, "W320F2703 is now halted\n", "")
     body = {"action": command.replace("-", "_"), "symbol": "W320F2703", "why": "a test"}
     assert door.asked == [("/operator/session", "Bearer alice-secret", body)]
+
+
+@pytest.mark.parametrize(
+    ("options", "seconds", "sentence"),
+    [
+        ((), 5, "this call ends by itself in 5 s, with its uncross: then X is continuous again"),
+        (("--call", "60"), 60, "this call ends by itself in 60 s, with its uncross: then X is continuous again"),
+        (("--call", "0"), 0, "this call lasts until somebody ends it: cashew session open"),
+    ],
+)
+def test_resume_says_when_its_call_ends(
+    options: tuple[str, ...], seconds: int, sentence: str, door: Door, alice: str
+) -> None:
+    door.content = [{"ev": "phase.changed", "symbol": "X", "phase": "pre_open"}]
+    ran = cashew("session", "resume", "X", "--why", "a test", *options, "--key", alice, "--url", door.url)
+    assert ran.out == f"X is now pre_open\n{sentence}\n"
+    assert door.asked[0][2] == {"action": "resume", "symbol": "X", "why": "a test", "call_seconds": seconds}
+    ran = cashew("session", "resume", "X", "--why", "a test", "--key", alice, "--url", door.url, "--json")
+    assert ran.lines == door.content
+
+
+def test_a_group_is_named_in_place_of_a_symbol(door: Door, alice: str) -> None:
+    operator = ("--why", "a test", "--key", alice, "--url", door.url)
+    cashew("session", "halt", "--group", "W320F", *operator)
+    cashew("session", "phase", "pre-close", "--group", "W320F", *operator)
+    exact = {"override": False, "at_last_match": False}
+    assert [body for _, _, body in door.asked] == [
+        {"action": "halt", "group": "W320F", "why": "a test"},
+        {"action": "phase", "phase": "pre_close", "group": "W320F", "why": "a test", **exact},
+    ]
+    for arguments in (("halt",), ("halt", "X", "--group", "G"), ("phase", "halted"), ("phase", "X", "Y", "halted")):
+        ran = cashew("session", *arguments, *operator)
+        assert (ran.code, ran.out) == (2, "") and ran.err.startswith("cashew: name one instrument")
+
+
+def test_any_phase_is_set_and_its_uncross_is_told(door: Door, alice: str) -> None:
+    door.content = [
+        {"ev": "phase.changed", "symbol": "X", "phase": "opening_auction"},
+        {"ev": "auction.uncrossed", "symbol": "X", "price": "3.005", "qty": 4, "surplus": 0, "step": "volume"},
+        {"ev": "trade", "symbol": "X", "price": "3.005", "qty": 4},
+        {"ev": "order.expired", "symbol": "X"},
+    ]
+    options = ("--override", "--why", "a test", "--key", alice, "--url", door.url)
+    ran = cashew("session", "phase", "X", "opening_auction", *options)
+    assert ran.out == "X is now opening_auction\nX was uncrossed: it traded 4 @ 3.005\n1 orders have expired\n"
+    assert door.asked[0][2]["override"] is True
+    assert cashew("session", "phase", "X", "opening_auction", *options, "--json").lines == door.content
 
 
 def test_events_are_lines_of_json(door: Door, alice: str) -> None:

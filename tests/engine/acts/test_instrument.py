@@ -35,6 +35,7 @@ def empty(limits: Limits = ROOM) -> World:
 
 def window(**terms: Any) -> tuple[int, int, int, int, int]:
     world = empty(ROOM._replace(levels=1 << 22))
+    world.checks = False
     assert kinds(world.act(DEFINE, **{**TERMS, **terms})) == [EventKind.INSTRUMENT_DEFINED]
     ins = world.state.arrays.ins
     low, high, start, width, far = (
@@ -72,7 +73,9 @@ def test_a_definition_is_told_and_remembered_as_it_was_said() -> None:
     world = empty()
     (row,) = world.act(DEFINE, **FULL)
     assert (row["kind"], row["instrument"], row["phase"]) == (EventKind.INSTRUMENT_DEFINED, 1, Phase.CLOSED)
-    assert dump(world.state)["instruments"] == [{**FULL, "phase": "closed"}]
+    assert dump(world.state)["instruments"] == [
+        {**FULL, "phase": "closed", "override": 0, "last_price": None, "close_price": None}
+    ]
     (row,) = world.act(DEFINE, **{**TERMS, "symbol": "W240"})
     assert row["instrument"] == 2 and int(world.state.arrays.h[INSTRUMENTS]) == 2
 

@@ -14,6 +14,10 @@ from engine.core.book import (
     leave,
     level_at,
     next_price,
+    stop_price_of,
+    stop_waiting,
+    stops_full,
+    wait_as_stop,
     window_above,
     window_below,
 )
@@ -35,9 +39,19 @@ from engine.core.layout import (
     PREV,
     PRICE,
     QTY,
+    STOPS,
 )
 from engine.schema import Limits
+from tests.engine.core.alone import alone
 from tests.engine.world import TERMS, behind, views
+
+(
+    far_level, is_far, join, leave, level_at, next_price, stop_price_of, stop_waiting, stops_full, wait_as_stop,
+    window_above, window_below,
+) = alone(
+    far_level, is_far, join, leave, level_at, next_price, stop_price_of, stop_waiting, stops_full, wait_as_stop,
+    window_above, window_below,
+)  # fmt: skip
 
 pytestmark = [pytest.mark.jit_off, pytest.mark.bounds]
 
@@ -213,6 +227,48 @@ def test_far_levels_are_used_again_up_to_the_last_one() -> None:
     book.check(0)
     assert {int(far_level(book.d, ROW, 0, price)) for price in far} == used
     assert not far_level(book.d, ROW, 1, far[0]), "the other side has its own list"
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_stops_wait_by_price_whatever_joins_and_leaves(seed: int) -> None:
+    """The book of stops, without a window: buy stops the lowest first, sell stops the highest first."""
+    rng = random.Random(seed)
+    book = Book(64)
+    a = book.state.arrays
+    held: dict[int, tuple[int, int]] = {}
+    for _ in range(300):
+        if held and rng.random() < 0.45:
+            x = rng.choice([*held])
+            assert stop_price_of(book.s, x) == held[x][1]
+            stop_waiting(book.d, x)
+            book.free.append(x - int(a.h[ORDER_BASE]))
+            del held[x]
+        else:
+            g, price = rng.randrange(2), rng.randint(book.minimum, book.minimum + 20)
+            x = int(a.h[ORDER_BASE]) + book.free.pop()
+            a.n4[x * NODE4 + INSTRUMENT], a.n4[x * NODE4 + FLAGS] = 1, g + 1
+            wait_as_stop(book.d, ROW, g, x, price)
+            held[x] = g, price
+        buys, sells = ([price for g, price in held.values() if g == side] for side in (0, 1))
+        assert int(a.ins[ROW + STOPS + BEST + 1]) == min(buys, default=NO_SELL)
+        assert int(a.ins[ROW + STOPS + BEST]) == max(sells, default=NO_BUY)
+        assert int(a.ins[ROW + STOPS + FAR_COUNT + 1]) == len(set(buys))
+        assert int(a.ins[ROW + STOPS + FAR_COUNT]) == len(set(sells))
+    assert book.best(0) == NO_BUY and book.best(1) == NO_SELL, "the book of orders knows nothing of it"
+
+
+def test_a_side_takes_stops_at_1024_prices() -> None:
+    book = Book(64, margin=1_100)
+    a = book.state.arrays
+    for g in (0, 1):
+        for price in range(book.minimum, book.minimum + 1_024):
+            assert not stops_full(book.d, ROW, g, price)
+            x = int(a.h[ORDER_BASE]) + book.free.pop()
+            a.n4[x * NODE4 + INSTRUMENT], a.n4[x * NODE4 + FLAGS] = 1, g + 1
+            wait_as_stop(book.d, ROW, g, x, price)
+        assert stops_full(book.d, ROW, g, book.maximum) and not stops_full(book.d, ROW, g, book.minimum + 7)
+        stop_waiting(book.d, x)
+        assert not stops_full(book.d, ROW, g, book.maximum)
 
 
 def test_prices_outside_the_window_are_far() -> None:

@@ -14,10 +14,13 @@ from engine.schema import (
     EVENT,
     HAS_PRICE,
     HAS_QTY,
+    INACTIVE,
     LAST,
+    OVERRIDE,
     POST_ONLY,
     PRIORITY_KEPT,
     TRADE,
+    AuctionStep,
     Code,
     CommandKind,
     EventKind,
@@ -30,7 +33,14 @@ from engine.schema import (
     Smp,
     TimeInForce,
 )
-from tests.engine.world import BUY, FOK, GTC, IOC, SELL, World, kinds, values, views
+from tests.engine.core.alone import alone
+from tests.engine.world import AT_CLOSE, BUY, FOK, GTC, GTD, IOC, SELL, World, kinds, values, views
+
+(
+    mark_last, order_attributes, put_body, put_head, put_id, put_trade,
+) = alone(
+    mark_last, order_attributes, put_body, put_head, put_id, put_trade,
+)  # fmt: skip
 
 pytestmark = [pytest.mark.jit_off, pytest.mark.bounds]
 
@@ -206,7 +216,7 @@ def test_order_rejected_of_an_amend_names_the_order_once_it_is_found() -> None:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", [0, 8, 15, 21, 128, 255])
+@pytest.mark.parametrize("kind", [0, 8, 15, 22, 128, 255])
 def test_a_command_of_no_kind_is_rejected_under_its_own_number(kind: int) -> None:
     world = World()
     events = world.run(world.row(kind, account=-1, instrument=1, side=1, order_qty=3))
@@ -292,6 +302,54 @@ def test_phase_changed_and_order_expired() -> None:
     ]  # fmt: skip
 
 
+def test_phase_changed_tells_the_draw_the_override_and_the_last_match() -> None:
+    world = World()
+    world.place(1, BUY, 1, 100)
+    world.place(3, SELL, 1, 100)
+    (row,) = world.phase("W320", P.POST_CLOSE, draw=77, override=1, at_last_match=1, why="x", by="y")
+    assert values(row) == {
+        **head(world, EventKind.PHASE_CHANGED, C.PHASE_SET, flags=LAST | OVERRIDE), "instrument": 1,
+        "phase": P.POST_CLOSE, "reason": P.CONTINUOUS, "qty": 77, "order_id": 1, "price": 100,
+    }  # fmt: skip
+
+
+def test_auction_indicative_and_uncrossed() -> None:
+    world = World(phase=P.PRE_OPEN)
+    for side, account, qty, told, of in ((BUY, 1, 5, 0, 0), (SELL, 3, 7, 2, SELL), (BUY, 2, 9, 7, BUY)):
+        events = world.place(account, side, qty, 100)
+        auction = {"instrument": 1, "phase": P.PRE_OPEN, "price": 100, "qty": 5 if of == SELL else 7,
+                   "leaves_qty": told, "side": of, "reason": AuctionStep.VOLUME}  # fmt: skip
+        if of:
+            assert values(events[1]) == {**head(world, EventKind.AUCTION_INDICATIVE, C.ORDER_PLACE, index=1), **auction}
+    events = world.act(C.AUCTION_UNCROSS, symbol="W320")
+    assert values(events[0]) == {
+        **head(world, EventKind.AUCTION_UNCROSSED, C.AUCTION_UNCROSS, flags=0),
+        **auction,
+        "qty": 7,
+        "leaves_qty": 7,
+    }
+    (canceled,) = world.mass_cancel(2)[:1]
+    assert canceled["phase"] == P.PRE_OPEN
+
+
+def test_order_expired_and_canceled_of_what_is_not_in_the_book() -> None:
+    world = World()
+    world.stop(1, BUY, 5, 700, time_in_force=GTD, expire_time=5_000)
+    stop = world.seq
+    world.place(1, SELL, 4, 600, time_in_force=AT_CLOSE)
+    aside = world.seq
+    events = world.run(world.row(C.CLOCK_TICK, time=5_000))
+    expired = {**head(world, EventKind.ORDER_EXPIRED, C.CLOCK_TICK, flags=INACTIVE), **HERE, "account": 1, "side": BUY,
+               "ord_type": OrdType.STOP, "time_in_force": GTD, "order_id": stop, "qty": 5, "delta_qty": 5}  # fmt: skip
+    assert values(events[0]) == {**expired, "time": 5_000}
+    events = world.cancel(1, aside)
+    assert values(events[0]) == {
+        **head(world, EventKind.ORDER_CANCELED, C.ORDER_CANCEL, flags=INACTIVE | LAST), **HERE, **LIMIT_SELL,
+        "account": 1, "time_in_force": AT_CLOSE, "order_id": aside, "price": 600, "qty": 4, "delta_qty": 4,
+        "reason": R.REQUESTED, "cl_ord_id": f"o{aside}".encode(), "time": 5_000,
+    }  # fmt: skip
+
+
 def test_the_opening_of_a_day() -> None:
     world = World(terms=(), phase=None, seq=70, accounts=())
     assert world.seq == 70
@@ -320,9 +378,9 @@ def test_the_opening_of_a_day() -> None:
 
 def test_flags_of_a_command_do_not_leak_into_its_events() -> None:
     world = World()
-    events = world.place(1, BUY, 5, 100, flags=POST_ONLY | 0xF0)
+    events = world.place(1, BUY, 5, 100, flags=POST_ONLY | 0x80)
     assert kinds(events) == [EventKind.ORDER_ACCEPTED] and events["flags"][0] == LAST
-    events = world.amend(1, world.seq, qty=4, flags=0xF0 | HAS_PRICE | HAS_QTY, price=100)
+    events = world.amend(1, world.seq, qty=4, flags=0x80 | HAS_PRICE | HAS_QTY, price=100)
     assert events["flags"][0] == LAST | PRIORITY_KEPT
     events = world.place(3, SELL, 9, 100, time_in_force=FOK)
     assert kinds(events) == [EventKind.ORDER_ACCEPTED, EventKind.ORDER_CANCELED]

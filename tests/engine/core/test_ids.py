@@ -23,7 +23,14 @@ from engine.core.ids import (
 )
 from engine.core.layout import DIRECT_MASK, ID_MASK, NODE8, ORDER_ID, SPILL_MASK, SPILLED
 from engine.schema import CL_ORD_ID_PATTERN, COMMAND, Limits, cl_ord_id_key
+from tests.engine.core.alone import alone
 from tests.engine.world import GTC, SELL, World, behind, views
+
+(
+    add_id, find_id, find_key, find_order, fold_high, fold_low, index_order, is_client_id, unindex_order,
+) = alone(
+    add_id, find_id, find_key, find_order, fold_high, fold_low, index_order, is_client_id, unindex_order,
+)  # fmt: skip
 
 pytestmark = [pytest.mark.jit_off, pytest.mark.bounds]
 
@@ -212,7 +219,7 @@ def test_the_index_equals_a_dictionary_through_thousands_of_orders() -> None:
 def test_dropping_from_a_cluster_of_the_spill_table_leaves_the_others_findable() -> None:
     mask = int(Index().state.arrays.h[SPILL_MASK])
     turn = Index().turn
-    home = ids._spill_home
+    home = alone(ids._spill_home)
     # Ids of one direct place whose spill homes are the last two places of the table, so that clusters wrap around.
     wanted = [9 + n * turn for n in range(1, 3_000) if int(home(9 + n * turn, mask)) in (mask - 1, mask)][:12]
     assert len(wanted) == 12

@@ -14,7 +14,8 @@ from engine.core.layout import (
     BITS0,
     BITS1,
     BITS2,
-    CURSOR,
+    BUYS,
+    CALLING,
     DIRECT_MASK,
     ENTRY,
     ENTRY_END,
@@ -24,28 +25,38 @@ from engine.core.layout import (
     FAR_COUNT,
     FLAGS,
     FREE,
+    GIVES_UP,
     INSTRUMENT,
     INSTRUMENT_WORDS,
+    LAST,
+    LAST_ID,
     LEAVES,
     LEVEL,
     LEVELS,
     LIVE,
-    MATCHING,
+    MORE_WORDS,
     NEXT,
     NO_SELL,
     NODE4,
     NODE8,
     OPEN_ORDERS,
     ORDER_ID,
+    PARKED,
+    PENDING,
+    PHASE,
     PREV,
     PRICE,
     QTY,
+    SHOWN,
     SPILL_MASK,
     SPILLED,
+    STOPPED,
+    STOPS,
     WINDOW_LO,
 )
 from engine.core.state import Arrays
-from tests.engine.world import BUY, GTC, SELL, SMALL, World
+from engine.schema import Phase
+from tests.engine.world import AT_CLOSE, BUY, GTC, SELL, SMALL, World
 
 pytestmark = [pytest.mark.jit_off, pytest.mark.bounds]
 
@@ -54,7 +65,8 @@ ROW = INSTRUMENT_WORDS
 
 
 class Sound:
-    """A state with near and far levels, queues, a renamed order, a freed record and a spilled order."""
+    """A state with near and far levels, queues, stops, an order kept aside, an iceberg, a renamed order, a freed record
+    and a spilled order."""
 
     def __init__(self) -> None:
         world = World(SMALL._replace(levels=1 << 15), terms=(WIDE,))
@@ -67,6 +79,9 @@ class Sound:
             world.place(1, BUY, 1, price)
         for price in (9_000, 0, 90):
             world.place(3, SELL, 1, price)
+        iceberg = int(world.place(1, BUY, 5, -60, display_qty=3)["order_id"][0])
+        stops = [int(world.stop(1, side, 1, at)["order_id"][0]) for side, at in ((BUY, 500), (BUY, 501), (SELL, -500))]
+        aside = [int(world.place(1, side, 1, 3, time_in_force=AT_CLOSE)["order_id"][0]) for side in (BUY, SELL)]
         world.place(3, SELL, 1, 5)
         canceled = world.seq
         world.seq += int(a.h[DIRECT_MASK]) - (world.seq - first)
@@ -80,6 +95,7 @@ class Sound:
         }
         self.first, self.second, self.third = self.record[first], self.record[queue[0]], self.record[queue[1]]
         self.level = int(a.n4[self.first * NODE4 + LEVEL])
+        self.iceberg, self.stop, self.aside = self.record[iceberg], self.record[stops[0]], self.record[aside[0]]
 
     def add4(self, x: int, field: int, change: int) -> None:
         self.a.n4[x * NODE4 + field] += change
@@ -95,6 +111,13 @@ class Sound:
 
     def far(self, g: int, place: int) -> int:
         return 2 * (int(self.a.ins[ROW + FAR_BASE + g]) + place)
+
+    def stop_at(self, g: int, place: int) -> int:
+        return 2 * (int(self.a.ins[ROW + STOPS + FAR_BASE + g]) + place)
+
+    def trade(self, price: int) -> None:
+        """The day's last trade was made at this price."""
+        self.a.ins[ROW + LAST], self.a.ins[ROW + LAST_ID] = price, 1
 
     def flip(self, base: int, bit: int) -> None:
         at = int(self.a.ins[ROW + base]) + bit // 64
@@ -122,7 +145,7 @@ def swapped_links(s: Sound) -> None:
 
 
 DAMAGES: dict[str, Callable[[Sound], Any]] = {
-    "work is pending": lambda s: s.put("h", CURSOR, MATCHING),
+    "work is pending": lambda s: s.put("h", PENDING, 1),
     "links in one direction": swapped_links,
     "a level's last": lambda s: s.put("n4", s.level * NODE4 + PREV, s.first),
     "a level of another number": lambda s: s.add4(s.level, LEVEL, 1),
@@ -160,6 +183,27 @@ DAMAGES: dict[str, Callable[[Sound], Any]] = {
     "an order of another entry": lambda s: s.add4(s.second, ENTRY, 1),
     "an order that bears another's id": lambda s: s.put("n4", s.second * NODE4 + BEARS, s.borne(s.third)),
     "an alias of another order": lambda s: s.put("ids", s.borne(s.first) * ENTRY_WORDS + ENTRY_END, -9),
+    "an iceberg that shows nothing": lambda s: s.put("more", s.iceberg * MORE_WORDS + SHOWN, 0),
+    "an iceberg that shows more than it may": lambda s: s.put("more", s.iceberg * MORE_WORDS + SHOWN, 4),
+    "an iceberg that shows more than it has": lambda s: s.put("n4", s.iceberg * NODE4 + LEAVES, 2),
+    "a stop in the book": lambda s: s.add4(s.second, FLAGS, STOPPED),
+    "an order that gives up in the book": lambda s: s.add4(s.second, FLAGS, GIVES_UP),
+    "stop prices out of order": lambda s: s.put("far", s.stop_at(1, 0), 502),
+    "a stop price that is not its level's": lambda s: s.put("far", s.stop_at(1, 0), 499),
+    "a stop price without stops": lambda s: s.put("ins", ROW + STOPS + FAR_COUNT + 1, 3),
+    "a stop price forgotten": lambda s: s.put("ins", ROW + STOPS + FAR_COUNT, 0),
+    "a first stop that is not the first": lambda s: s.put("ins", ROW + STOPS + BEST + 1, 501),
+    "a stop that is none": lambda s: s.add4(s.stop, FLAGS, -STOPPED),
+    "a stop of the other side": lambda s: s.add4(s.stop, FLAGS, 1),
+    "a stop of another level": lambda s: s.add4(s.stop, LEVEL, 1),
+    "a stop that is kept aside as well": lambda s: s.add4(s.stop, FLAGS, PARKED),
+    "a buy stop that waits though reached": lambda s: s.trade(500),
+    "a sell stop that waits though reached": lambda s: s.trade(-500),
+    "an order kept aside that is none": lambda s: s.add4(s.aside, FLAGS, -PARKED),
+    "links aside in one direction": lambda s: s.put("n4", int(s.a.n4[s.aside * NODE4 + NEXT]) * NODE4 + PREV, 9),
+    "an order that waits twice": lambda s: s.add8(s.aside, ORDER_ID, -1),
+    "an order aside without a number": lambda s: s.put("n8", s.aside * NODE8 + ORDER_ID, 0),
+    "a call where there is none": lambda s: s.put("ins", ROW + CALLING, 1),
     "a free record with an order": lambda s: s.put("n8", int(s.a.h[FREE]) * NODE8 + ORDER_ID, 999),
     "a record lost": lambda s: s.put("h", FREE, 0),
 }  # fmt: skip
@@ -167,7 +211,7 @@ DAMAGES: dict[str, Callable[[Sound], Any]] = {
 
 def test_the_state_is_sound_before_it_is_damaged() -> None:
     sound = Sound()
-    assert len(sound.record) == 11 and sound.a.n4[sound.level * NODE4 + NEXT] == sound.first
+    assert len(sound.record) == 17 and sound.a.n4[sound.level * NODE4 + NEXT] == sound.first
     assert int(sound.a.ins[ROW + FAR_COUNT]) == 3 and int(sound.a.ins[ROW + FAR_COUNT + 1]) == 1
 
 
@@ -177,6 +221,23 @@ def test_damage_is_noticed(damage: str) -> None:
     DAMAGES[damage](sound)
     with pytest.raises(AssertionError):
         check(sound.state)
+
+
+def test_a_sum_of_a_call_that_is_wrong_is_noticed() -> None:
+    world = World(phase=Phase.PRE_OPEN)
+    world.place(1, BUY, 5, 100)
+    world.place(1, BUY, 5, 100, time_in_force=AT_CLOSE)
+    check(world.state)
+    world.state.arrays.ins[ROW + BUYS] += 5
+    with pytest.raises(AssertionError):
+        check(world.state)
+
+
+def test_a_stop_that_a_trade_reaches_may_wait_outside_continuous() -> None:
+    sound = Sound()
+    sound.trade(500)
+    sound.a.ins[ROW + PHASE] = Phase.BREAK
+    check(sound.state)
 
 
 def test_a_crossed_book_is_noticed() -> None:

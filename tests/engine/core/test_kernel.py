@@ -1,4 +1,4 @@
-"""The door's order of work: heap sort, commands put aside and taken up again, indices and the LAST flag all the way."""
+"""The door's order of work: commands put aside and taken up again, indices and the LAST flag all the way."""
 
 import random
 
@@ -8,49 +8,44 @@ import pytest
 from engine.apply import MIN_EVENT_ROOM, apply
 from engine.core import kernel, lane
 from engine.core.invariants import check
-from engine.core.layout import CURSOR, IDLE
-from engine.schema import EVENT, HAS_PRICE, LAST, Code, CommandKind, EventKind, Phase, Reason
+from engine.core.layout import CURSOR, IDLE, PENDING
+from engine.dump import dump
+from engine.schema import (
+    EVENT,
+    HAS_PRICE,
+    INACTIVE,
+    LAST,
+    OF_SESSION,
+    AuctionStep,
+    Code,
+    CommandKind,
+    EventKind,
+    Phase,
+    Reason,
+)
 from tests.engine.world import (
+    AT_CLOSE,
     BUY,
     DAY,
     GTC,
+    GTD,
     SELL,
     SMALL,
     Rows,
     World,
     assert_commands_are_framed,
-    behind,
+    buffer_sizes,
     drain,
     kinds,
-    views,
+    through_any_buffer,
+    values,
+    way,
 )
 
 pytestmark = [pytest.mark.jit_off, pytest.mark.bounds]
 
 A, K = CommandKind, EventKind
 MANY = SMALL._replace(orders=4_096, day_ids=8_192)
-
-
-# --- heap sort --------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("count", (0, 1, 2, 3, 4, 7, 8, 9, 500))
-def test_order_ids_are_sorted(count: int) -> None:
-    world = World(MANY, terms=(), phase=None)
-    scratch = world.state.arrays.scratch
-    rng = random.Random(count)
-    shapes = [
-        list(range(count)),
-        list(range(count, 0, -1)),
-        [5] * count,
-        [rng.randrange(1, 1 << 62) for _ in range(count)],
-        [rng.randrange(4) for _ in range(count)],
-    ]
-    for shape in shapes:
-        scratch[:count] = shape
-        scratch[count : count + 3] = -1, -2, -3
-        kernel._sort(behind(views(world.state)), count)
-        assert scratch[: count + 3].tolist() == [*sorted(shape), -1, -2, -3]
 
 
 # --- many cancels -----------------------------------------------------------------------------------------
@@ -120,6 +115,92 @@ def test_a_disconnect_takes_the_day_orders_of_its_session_whoevers_they_are() ->
     assert set(events["account"][:-1].tolist()) == {1, 3} and events["account"][-1] == 4
 
 
+def test_a_mass_cancel_of_one_session() -> None:
+    world = World()
+    kept = crowd(world)
+    of_seven = [order["order_id"] for order in dump(world.state)["orders"]
+                if order["client_session"] == 7 and order["account"] == "A1"]  # fmt: skip
+    assert world.mass_cancel(1, flags=OF_SESSION)["qty"].tolist() == [0], "no orders came through session 0"
+    assert world.mass_cancel(1, flags=OF_SESSION, client_session=9)["qty"].tolist() == [0]
+    events = world.mass_cancel(1, flags=OF_SESSION, client_session=7)
+    assert events["order_id"].tolist() == [*sorted(of_seven), 0] and 0 < len(of_seven) < len(kept["1"])
+    world.mass_cancel(1, client_session=9)
+    assert not any(order["account"] == "A1" for order in dump(world.state)["orders"]), "without the flag it is ignored"
+
+
+def test_a_disconnect_leaves_gtd_and_gtc_and_takes_whatever_else_waits() -> None:
+    world = World()
+    ends = []
+    for fields, stays in (
+        ({}, False), ({"time_in_force": GTC}, True), ({"time_in_force": GTD, "expire_time": 1 << 60}, True),
+        ({"time_in_force": AT_CLOSE}, False), ({"display_qty": 1}, False),
+    ):  # fmt: skip
+        world.place(1, BUY, 2, 100, client_session=7, **fields)
+        ends += [world.seq] * (not stays)
+    world.stop(1, SELL, 2, 50, client_session=7)
+    ends.append(world.seq)
+    world.stop(1, SELL, 2, 50, 60, client_session=7, time_in_force=GTC)
+    events = world.disconnect(4, 7)
+    assert events["order_id"].tolist() == [*ends, 0]
+    assert (events["flags"][:-1] & INACTIVE).astype(bool).tolist() == [False, True, False, True]
+
+
+# --- expiries (R49) ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("phase", Phase)
+def test_gtd_orders_expire_at_a_tick_in_order_of_their_ids_whatever_the_phase(phase: Phase) -> None:
+    world = World()
+    due = []
+    for k in range(9):
+        expire = 5_000 + 100 * (k * 5 % 9)
+        place = world.place if k % 3 else world.stop
+        price = (100,) if k % 3 else (700, 650)
+        place(1, BUY, 1, *price, time_in_force=GTD, expire_time=expire, display_qty=0)
+        if expire <= 5_400:
+            due.append(world.seq)
+    world.place(1, BUY, 1, 100, time_in_force=GTC)
+    for step in way(phase, Phase.CONTINUOUS):
+        world.phase("ALL", step)
+    world.run(world.row(A.CLOCK_TICK, time=4_999))
+    world.mass_cancel(2)  # time passes with every command, but nothing expires until a tick comes
+    events = world.run(world.row(A.ORDER_CANCEL, account=1, target_lo=99, time=5_400))
+    assert kinds(events) == [K.ORDER_REJECTED]
+    events = world.run(world.row(A.CLOCK_TICK, time=3))
+    assert kinds(events) == [K.ORDER_EXPIRED] * len(due) + [K.CLOCK_TICKED]
+    assert events["order_id"].tolist() == [*due, 0] and not events["qty"][-1]
+    assert not events["cl_ord_id"].any() and len(dump(world.state)["orders"]) == 10 - len(due)
+    assert kinds(world.run(world.row(A.CLOCK_TICK, time=5_401))) == [K.CLOCK_TICKED]
+
+
+def test_a_tick_in_a_call_tells_what_the_expiries_changed() -> None:
+    world = World(phase=Phase.PRE_OPEN)
+    world.place(1, BUY, 5, 101, time_in_force=GTD, expire_time=5_000)
+    world.place(3, SELL, 5, 100)
+    events = world.run(world.row(A.CLOCK_TICK, time=5_000))
+    assert kinds(events) == [K.ORDER_EXPIRED, K.AUCTION_INDICATIVE, K.CLOCK_TICKED]
+    assert values(events[1]) == {
+        "seq": world.seq, "time": 5_000, "kind": K.AUCTION_INDICATIVE, "op": A.CLOCK_TICK, "index": 1, "instrument": 1,
+        "phase": Phase.PRE_OPEN, "reason": AuctionStep.NO_CROSS,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("count", (5, 13, 14, 15, 16, 17, 30, 40))
+def test_mass_expiries_give_the_same_events_through_a_buffer_of_any_size(count: int) -> None:
+    """Whether the room ends before an expiry, before the indicative, or before the closing event."""
+
+    def scene(world: World) -> tuple[Rows, bytes]:
+        rows = [world.order(1, BUY, 1, 101, time_in_force=GTD, expire_time=9_000) for _ in range(count)]
+        world.run(*rows, world.order(3, SELL, count, 100))
+        return np.concatenate([world.row(A.CLOCK_TICK, time=9_000), world.row(A.CLOCK_TICK)]), b""
+
+    def make() -> World:
+        return World(terms=({"min_price": "90", "max_price": "110"},), phase=Phase.PRE_OPEN)
+
+    events = through_any_buffer(scene, make)
+    assert kinds(events) == [K.ORDER_EXPIRED] * count + [K.AUCTION_INDICATIVE, K.CLOCK_TICKED, K.CLOCK_TICKED]
+
+
 # --- in parts (R36) ---------------------------------------------------------------------------------------
 
 
@@ -147,7 +228,7 @@ def test_many_cancels_give_the_same_events_through_a_buffer_of_any_size(last) ->
     expected, book = world.run(last(world), payload=CLOSE), world.book()
     assert len(expected) > MIN_EVENT_ROOM + 10
     assert_commands_are_framed(expected)
-    for size in range(MIN_EVENT_ROOM, len(expected) + 12):
+    for size in buffer_sizes(len(expected) + 12):
         world = World(SMALL, terms=terms)
         crowd(world)
         assert drain(world.state, last(world), CLOSE, size).tobytes() == expected.tobytes(), size
@@ -173,7 +254,7 @@ def test_a_call_that_was_put_aside_takes_no_new_command_before_it_is_done() -> N
     if not consumed:
         consumed, written = apply(world.state, block[2:], b"", room)
     assert (room["kind"][written - 1], room["index"][written - 1]) == (K.CLOCK_TICKED, 0)
-    assert world.state.arrays.h[CURSOR] == IDLE
+    assert world.state.arrays.h[CURSOR] == IDLE and not world.state.arrays.h[PENDING]
 
 
 @pytest.mark.parametrize("size", (16, 17, 23, 24, 25, 100, 65_536))
@@ -210,7 +291,7 @@ def test_junk_of_every_kind_gives_exactly_one_command_of_events_each() -> None:
         rows = np.frombuffer(bytearray(rng.bytes(rows.nbytes)), rows.dtype)
         half = rng.random(64) < 0.5
         rows["seq"], rows["time"] = stamps
-        rows["kind"][half] = rng.integers(0, 24, half.sum())
+        rows["kind"][half] = rng.integers(0, 26, half.sum())
         rows["account"][half] = rng.integers(-1, 5, half.sum())
         rows["instrument"][half] = rng.integers(-1, 3, half.sum())
         events = world.run(rows, payload=rng.bytes(100))
@@ -280,7 +361,8 @@ def test_asking_ahead_for_memory_changes_nothing(monkeypatch: pytest.MonkeyPatch
             kind = (A.ORDER_PLACE, A.ORDER_CANCEL, A.ORDER_AMEND, A.CLOCK_TICK, 250)[k % 5]
             target = int(rng.choice([first + k, first + k, first + k, 0, -1, 2**62, -(2**63), 2**63 - 1]))
             if kind == A.ORDER_PLACE:
-                rows.append(world.order(3, SELL, 1, 500 + k % 2))
+                odd = ({}, {}, {"instrument": 2**31 - 1}, {"instrument": 0}, {"price": 2**63 - 1}, {"price": -5})[k % 6]
+                rows.append(world.order(3, SELL, 1, 500 + k % 2, **odd))
             else:
                 flags = HAS_PRICE if kind == A.ORDER_AMEND else 0
                 rows.append(world.row(kind, account=1, target_lo=target, target_hi=k % 3 // 2, price=499, flags=flags))

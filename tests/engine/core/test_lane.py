@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from engine.core import lane
+from tests.engine.core.alone import alone
 
 ROOT = Path(__file__).resolve().parents[3]
 MASK = (1 << 64) - 1
@@ -20,6 +21,9 @@ COLD_CPU_SECONDS = 30
 # --- primitives -------------------------------------------------------------------------------------------
 
 WORDS = [0, 1, 2, 3, 63, 64, 1 << 31, 1 << 32, (1 << 63) - 1, 1 << 63, MASK - 1, MASK]
+
+
+inv, lowest, highest, times, shl = alone(lane.inv, lane.lowest, lane.highest, lane.times, lane.shl)
 
 
 def unsigned(number: int) -> np.uint64:
@@ -31,14 +35,14 @@ def unsigned(number: int) -> np.uint64:
 def test_unsigned_words_behave_as_in_a_machine() -> None:
     rng = random.Random(10)
     for a in WORDS + [rng.getrandbits(64) for _ in range(50)]:
-        assert int(lane.inv(unsigned(a))) == a ^ MASK
+        assert int(inv(unsigned(a))) == a ^ MASK
         if a:
-            assert int(lane.lowest(unsigned(a))) == (a & -a).bit_length() - 1
-            assert int(lane.highest(unsigned(a))) == a.bit_length() - 1
+            assert int(lowest(unsigned(a))) == (a & -a).bit_length() - 1
+            assert int(highest(unsigned(a))) == a.bit_length() - 1
         for b in WORDS:
-            assert int(lane.times(unsigned(a), unsigned(b))) == a * b & MASK
+            assert int(times(unsigned(a), unsigned(b))) == a * b & MASK
         for n in (0, 1, 31, 32, 62, 63):
-            assert int(lane.shl(unsigned(a), n)) == a << n & MASK
+            assert int(shl(unsigned(a), n)) == a << n & MASK
 
 
 @pytest.mark.jit_off

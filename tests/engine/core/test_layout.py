@@ -33,8 +33,10 @@ from engine.core.layout import (
     RULE_OF,
     SESSION,
     SMP_KEY,
+    STOPS,
 )
 from engine.core.memory import Core
+from engine.phases import Mode, Permit
 from engine.schema import (
     COMMAND,
     COMMAND_WORDS,
@@ -89,6 +91,7 @@ def test_rows_are_where_the_kernels_look() -> None:
 def test_fields_of_a_record_do_not_overlap_and_fill_one_cache_line() -> None:
     narrow = [NEXT, PREV, LEVEL, LEAVES, ACCOUNT, ENTRY, SMP_KEY, FLAGS, QTY, SESSION, INSTRUMENT, BEARS]
     wide = [half for field in (ORDER_ID, PRICE) for half in (2 * field, 2 * field + 1)]
+    assert layout.TOTAL == ORDER_ID, "a level has no order_id"
     assert sorted(narrow + wide) == sorted(set(narrow + wide))
     assert max(narrow + wide) < NODE4 == 2 * NODE8
     assert NODE8 * 8 == 64
@@ -99,27 +102,59 @@ def test_attributes_of_an_order_fit_their_bits() -> None:
     assert max(TimeInForce).bit_length() <= FLAG_SMP - FLAG_TIF
     assert max(Smp).bit_length() <= FLAG_POST - FLAG_SMP
     assert FLAG_TYPE - FLAG_POST == 1
-    assert max(OrdType).bit_length() + FLAG_TYPE < 31
+    marks = (layout.ICEBERG, layout.GIVES_UP, layout.UNPRICED, layout.STOPPED, layout.PARKED)
+    assert [mark.bit_count() for mark in marks] == [1] * 5 and len(set(marks)) == 5
+    assert 1 << max(OrdType).bit_length() + FLAG_TYPE <= min(marks) and max(marks) < 1 << 31
+    assert layout.OUTSIDE == layout.STOPPED | layout.PARKED and layout.APART == layout.OUTSIDE | layout.UNPRICED
+
+
+def test_what_few_orders_have_does_not_overlap() -> None:
+    assert sorted((layout.SHOWN, layout.DISPLAY, layout.EXPIRE)) == [0, 1, 2] and layout.MORE_WORDS > 2
 
 
 def test_instrument_fields_do_not_overlap() -> None:
-    pairs = [layout.LEVELS, layout.BEST, layout.BITS0, layout.BITS1, layout.BITS2, layout.FAR_COUNT, layout.FAR_BASE]
+    pairs = [layout.LEVELS, layout.BEST, layout.BITS0, layout.BITS1, layout.BITS2, layout.FAR_COUNT, layout.FAR_BASE,
+             layout.EDGE_PRICED]  # fmt: skip
     single = [layout.PHASE, layout.MIN_PRICE, layout.MAX_PRICE, layout.MAX_QTY, layout.PROTECTION, layout.WINDOW_LO,
-              layout.WINDOW, layout.WORDS2, layout.FAR_LEVELS]  # fmt: skip
+              layout.WINDOW, layout.PERMITS, layout.WORDS2, layout.FAR_LEVELS, layout.LAST, layout.LAST_ID,
+              layout.REFERENCE, layout.CLOSE, layout.CLOSE_KNOWN, layout.ASIDE]  # fmt: skip
     used = single + pairs + [field + 1 for field in pairs]
     assert sorted(used) == sorted(set(used))
-    assert FAR_LEVELS < INSTRUMENT_WORDS
+    assert max(FAR_LEVELS, *used) < STOPS < INSTRUMENT_WORDS
+
+
+def test_the_book_of_stops_has_its_own_fields_beside_those_of_the_call() -> None:
+    """A book without a window uses these of its half, and the last two have to stay 0."""
+    pairs = [layout.BEST, layout.FAR_COUNT, layout.FAR_BASE]
+    stops = [STOPS + field for field in (*pairs, *(field + 1 for field in pairs), layout.WINDOW, layout.WINDOW_LO)]
+    others = [layout.HIGH, layout.LOW, layout.OVERRIDE, layout.GROUP, layout.CALLING, layout.DIRTY, layout.TREE,
+              layout.TREE + 1, layout.TOLD_PRICE, layout.TOLD_VOLUME, layout.TOLD_SURPLUS, layout.TOLD_STEP,
+              layout.LEAVERS, layout.BUYS]  # fmt: skip
+    used = stops + others
+    assert sorted(used) == sorted(set(used)) and min(used) >= STOPS and max(used) < INSTRUMENT_WORDS
+
+
+def test_a_permit_is_read_apart_from_the_mode() -> None:
+    assert max(Permit) < 1 << layout.MODE_AT and max(Mode) << layout.MODE_AT < 1 << 31
+
+
+def test_a_task_is_read_apart_from_its_instrument() -> None:
+    tasks = (layout.ENTERS_CALL, layout.ACTIVATES, layout.UNCROSSES, layout.IF_CROSSED, layout.SETS_CLOSE,
+             layout.ELECTS)  # fmt: skip
+    assert [task.bit_count() for task in tasks] == [1] * 6 and len(set(tasks)) == 6 and min(tasks) == 1 << 32
 
 
 def test_header_fields_do_not_overlap() -> None:
     names = ("TIME ACCOUNTS INSTRUMENTS FREE BUMP LIVE ORDER_LIMIT NEXT_TRADE IDS ID_LIMIT ID_MASK DIRECT_MASK "
              "SPILL_MASK SPILLED ORDER_BASE LEVEL_LIMIT LEVELS_USED STAGE RESTORED SEQ BASE OP CAPACITY CURSOR "
-             "CURSOR_RECORD CURSOR_AT CURSOR_COUNT CURSOR_REASON INCOMING_ENDED BITS_USED FAR_USED")  # fmt: skip
+             "CURSOR_RECORD CURSOR_AT CURSOR_COUNT CURSOR_REASON INCOMING_ENDED BITS_USED FAR_USED SUBJECT FIRST_TRADE "
+             "NEXT_EXPIRY TREE_USED PENDING ELECT WORK_AT WORK_COUNT WORK_STEP WORK_SUB TELL_AT TELL_TO CLOSING "
+             "CLOSING_OF UNCROSS_PRICE UNCROSS_LEFT UNCROSS_VOLUME STUCK")  # fmt: skip
     used = [getattr(layout, name) for name in names.split()]
     assert len(set(used)) == len(used)
     assert CURSOR_REASON < max(used) < RULE_OF
     assert RULE_OF + max(Code) < ADDRESSES
-    assert ADDRESSES + len(Core._fields) - 1 < HEADER_WORDS
+    assert ADDRESSES + len(Core._fields) - 1 == HEADER_WORDS
 
 
 def test_prices_of_an_empty_side_are_beyond_every_price_and_their_distance_is_an_int64() -> None:

@@ -5,23 +5,27 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from engine.apply import MIN_EVENT_ROOM
 from engine.core.invariants import check
 from engine.core.layout import FAR_COUNT, INSTRUMENT_WORDS
+from engine.dump import dump
 from engine.schema import TRADE, EventKind, Phase, Reason, Smp
 from tests.engine.world import (
     BUY,
     FOK,
     GTC,
     IOC,
+    MARKET_TO_LIMIT,
     SELL,
     SMALL,
     Rows,
     World,
     assert_commands_are_framed,
+    buffer_sizes,
     drain,
     kinds,
     trades,
+    values,
+    way,
 )
 
 pytestmark = [pytest.mark.jit_off, pytest.mark.bounds]
@@ -260,6 +264,95 @@ def test_a_market_fok_counts_within_its_protection_only() -> None:
     assert len(trades(world.place(3, BUY, 2, None, time_in_force=FOK))) == 2
 
 
+# --- icebergs (R47) ---------------------------------------------------------------------------------------
+
+
+def test_an_incoming_order_goes_round_the_level_until_it_is_done() -> None:
+    world = World()
+    a, b, c = (
+        int(world.place(1, SELL, qty, 100, display_qty=show)["order_id"][0]) for qty, show in ((7, 3), (2, 0), (5, 2))
+    )
+    events = world.place(3, BUY, 11, 100)
+    assert trades(events) == [(a, 3, 100), (b, 2, 100), (c, 2, 100), (a, 3, 100), (c, 1, 100)]
+    refreshed = events[events["kind"] == K.ORDER_REFRESHED]
+    assert [(int(row["order_id"]), int(row["delta_qty"]), int(row["leaves_qty"])) for row in refreshed] == [
+        (a, 3, 4), (c, 2, 3), (a, 1, 1),
+    ]  # fmt: skip
+    assert values(refreshed[0]) == {
+        "seq": world.seq, "time": world.time, "kind": K.ORDER_REFRESHED, "op": 1, "index": 2, "instrument": 1,
+        "account": 1, "phase": Phase.CONTINUOUS, "side": SELL, "ord_type": 1, "time_in_force": 1, "order_id": a,
+        "price": 100, "qty": 7, "leaves_qty": 4, "cum_qty": 3, "delta_qty": 3,
+    }  # fmt: skip
+    assert world.book()["asks"] == [(100, 3, [(c, 2), (a, 1)])], "what shows partly keeps its place"
+
+
+def test_an_iceberg_alone_in_its_level_is_taken_whole() -> None:
+    world = World()
+    order_id = int(world.place(1, SELL, 7, 100, display_qty=3)["order_id"][0])
+    events = world.place(3, BUY, 9, 101)
+    assert trades(events) == [(order_id, 3, 100), (order_id, 3, 100), (order_id, 1, 100)]
+    assert kinds(events)[1:] == [K.TRADE, K.ORDER_REFRESHED, K.TRADE, K.ORDER_REFRESHED, K.TRADE]
+    assert world.book() == {"bids": [(101, 2, [(world.seq, 2)])], "asks": []}
+
+
+def shown(world: World, order_id: int) -> int:
+    return next(order["shown_qty"] for order in dump(world.state)["orders"] if order["order_id"] == order_id)
+
+
+def test_an_incoming_iceberg_trades_with_all_it_has_and_shows_a_part_of_what_is_left() -> None:
+    world = World()
+    place_all(world, SELL, [(100, 5)])
+    assert trades(world.place(3, BUY, 9, 100, display_qty=3))[0][1] == 5
+    assert shown(world, world.seq) == 3
+    place_all(world, SELL, [(99, 2)])
+    iceberg = world.seq - 1
+    assert shown(world, iceberg) == 1
+    for change, left in (({"qty": 8}, 1), ({"qty": 20}, 3), ({"qty": 8}, 1), ({"price": 98}, 1)):
+        world.amend(3, iceberg, **change)
+        assert shown(world, iceberg) == left, change
+
+
+@pytest.mark.parametrize("qty", range(1, 13))
+@pytest.mark.parametrize("smp", Smp)
+def test_a_walk_goes_round_as_matching_would(smp: Smp, qty: int) -> None:
+    """A fill-or-kill and a minimum find what an order without them trades, or trades before it meets its own."""
+    orders = [(3, 5, 2), (2, 4, 1), (3, 1, 0), (3, 4, 4)]
+
+    def scene() -> World:
+        world = World()
+        world.checks = False
+        for account, lots, show in orders:
+            world.place(account, SELL, lots, 100, display_qty=show)
+        return world
+
+    world = scene()
+    events = world.place(1, BUY, qty, 100, smp=smp)
+    ends = K.ORDER_PREVENTED in kinds(events) and smp not in (Smp.NONE, Smp.CANCEL_RESTING)
+    found = trades(events[: kinds(events).index(K.ORDER_PREVENTED)] if ends else events)
+    filled = sum(lots for _, lots, _ in found)
+    half = max(1, qty // 2)
+    for fields, fills in (
+        ({"time_in_force": FOK}, filled == qty), ({"min_qty": qty}, filled == qty), ({"min_qty": half}, filled >= half),
+    ):  # fmt: skip
+        world = scene()
+        before = world.book()
+        events = world.place(1, BUY, qty, 100, smp=smp, **fields)
+        assert bool(trades(events)) == fills, fields
+        assert fills or world.book() == before
+        assert not fills or sum(lots for _, lots, _ in trades(events)) >= filled
+
+
+@pytest.mark.parametrize(("mine", "left", "shows"), [(2, 7, 3), (7, 2, 2), (9, 0, 0)])
+def test_a_decrement_goes_by_all_an_iceberg_has(mine: int, left: int, shows: int) -> None:
+    world = World()
+    world.place(2, SELL, 9, 100, display_qty=3)
+    iceberg = world.seq
+    events = world.place(1, BUY, mine, 100, smp=Smp.DECREMENT)
+    assert kinds(events)[1:] == [K.ORDER_PREVENTED, K.ORDER_CANCELED] + [K.ORDER_CANCELED] * (not left)
+    if left:
+        assert world.book()["asks"] == [(100, left, [(iceberg, left)])] and shown(world, iceberg) == shows
+
+
 # --- in parts (R36) ---------------------------------------------------------------------------------------
 
 
@@ -294,7 +387,25 @@ def fok_that_fills(world: World) -> list[Rows]:
     return [*resting, world.order(1, BUY, 24, 200, time_in_force=FOK)]
 
 
+def round_and_round(world: World) -> list[Rows]:
+    resting = [world.order(1, SELL, 9, 100 + k // 4, display_qty=1 + k % 4) for k in range(8)]
+    return [*resting, world.order(3, BUY, 71, 110)]
+
+
+def market_to_limit(world: World) -> list[Rows]:
+    resting = [world.order(1, SELL, 1, 100 + k // 9) for k in range(30)]
+    return [*resting, world.order(3, BUY, 40, None, ord_type=MARKET_TO_LIMIT)]
+
+
+def minimum_and_icebergs_of_ones_own(world: World) -> list[Rows]:
+    resting = [world.order(3 - (k > 1 and k % 2), SELL, 9, 100, display_qty=1 + k % 3) for k in range(9)]
+    return [*resting, world.order(1, BUY, 80, 110, smp=Smp.DECREMENT, min_qty=6)]
+
+
 SCENES: dict[str, Scene] = {
+    "icebergs": round_and_round,
+    "market_to_limit": market_to_limit,
+    "minimum": minimum_and_icebergs_of_ones_own,
     "strangers": sweep_of_strangers,
     **{f"own {smp.name}": sweep_through_own_orders(smp) for smp in Smp},
     "amend": amend_that_sweeps,
@@ -310,7 +421,7 @@ def test_a_sweep_gives_the_same_events_through_a_buffer_of_any_size(scene: str) 
     expected, book = world.run(last), world.book()
     assert len(expected) > 30, "it has to be put aside where the buffer is small"
     assert_commands_are_framed(expected)
-    for size in range(MIN_EVENT_ROOM, len(expected) + 10):
+    for size in buffer_sizes(len(expected) + 10):
         world = World()
         *resting, last = SCENES[scene](world)
         world.run(*resting)
@@ -330,8 +441,11 @@ def test_commands_behind_a_sweep_wait_for_its_end() -> None:
     assert world.book() == {"bids": [(100, 7, [(world.seq, 7)])], "asks": []}
 
 
-def test_nothing_matches_in_pre_open() -> None:
-    world = World(phase=Phase.PRE_OPEN)
-    place_all(world, SELL, [(100, 5)])
-    assert kinds(world.place(3, BUY, 5, 99)) == [K.ORDER_ACCEPTED]
-    assert kinds(world.place(3, BUY, 5, 100)) == [K.ORDER_REJECTED]
+@pytest.mark.parametrize("phase", [phase for phase in Phase if phase != Phase.CONTINUOUS])
+def test_orders_trade_at_once_in_no_other_phase(phase: Phase) -> None:
+    world = World(phase=None)
+    for step in way(phase):
+        world.phase("ALL", step)
+    for price in (100, 99, 100, 101):
+        for side, account in ((SELL, 1), (BUY, 3)):
+            assert not trades(world.place(account, side, 5, price, time_in_force=GTC))

@@ -7,6 +7,7 @@ from engine.apply import new_state
 from engine.core.lane import LANE, inline, outline
 from engine.core.memory import CMD, EV, INS, Core, core, door, enter, fetch
 from engine.schema import Limits
+from tests.engine.core.alone import alone
 
 pytestmark = [pytest.mark.jit_off, pytest.mark.bounds]
 TINY = Limits(1, 1, 1, 64, 1)
@@ -26,7 +27,8 @@ def write(s, value):
     s.ev[5] = value
 
 
-@outline  # as `run`, but not kept: it is of no use to anybody else
+@alone  # as `run`, but not kept: it is of no use to anybody else
+@outline
 def through_the_door(handle, cmd, ev, value):
     s = enter(handle, cmd, ev)
     fetch(s.tab, value)

@@ -6,31 +6,50 @@ import pytest
 
 from engine.core.layout import FREE, IDS, LIVE
 from engine.dump import dump
+from engine.phases import PHASES, Permit
 from engine.schema import (
+    HAS_EXPIRE,
     HAS_PRICE,
     HAS_QTY,
+    HAS_STOP,
     MAX_FAR_LEVELS,
     MAX_ORDER_QTY,
+    OF_SESSION,
     OFF_TICK,
-    PHASE_PERMITS,
     POST_ONLY,
     PRIORITY_KEPT,
     Code,
     CommandKind,
     EventKind,
     OrdStatus,
-    OrdType,
     Phase,
     Reason,
     cl_ord_id_key,
 )
 from tests.engine.core.gates import FAR, JUNK32, JUNK64, assert_precedence, code_of
-from tests.engine.world import BUY, DAY, FOK, GTC, IOC, SELL, SMALL, TERMS, World, kinds, trades
+from tests.engine.world import (
+    AT_CLOSE,
+    BUY,
+    DAY,
+    FOK,
+    GTC,
+    GTD,
+    IOC,
+    LIMIT,
+    MARKET,
+    SELL,
+    SMALL,
+    STOP,
+    TERMS,
+    World,
+    kinds,
+    trades,
+    way,
+)
 
 pytestmark = [pytest.mark.jit_off, pytest.mark.bounds]
 
 C, K, A = Code, EventKind, CommandKind
-LIMIT, MARKET = OrdType
 
 
 def two_instruments(phase: Phase = Phase.CONTINUOUS, **limits: int) -> World:
@@ -57,41 +76,57 @@ PLACE_MENDS = [
     (C.MAX_ORDER_QTY, {"order_qty": 5}),
     (C.TICK_SIZE, {"flags": POST_ONLY | HAS_PRICE}),
     (C.PRICE_BAND, {"price": 500}),
+    (C.POST_ONLY, {"price": 499}),
 ]
 
 
-@pytest.mark.parametrize(("phase", "last"), [(Phase.CONTINUOUS, C.POST_ONLY), (Phase.PRE_OPEN, C.WOULD_CROSS)])
-def test_gates_of_a_place(phase: Phase, last: Code) -> None:
-    world = two_instruments(phase)
+def test_gates_of_a_plain_place() -> None:
+    world = two_instruments()
     world.place(2, SELL, 1, 500)
     world.place(1, SELL, 1, 600, cl_ord_id=b"used")
-    assert_precedence(world, A.ORDER_PLACE, WRONG_PLACE, [*PLACE_MENDS, (last, {"price": 499})])
+    assert_precedence(world, A.ORDER_PLACE, WRONG_PLACE, PLACE_MENDS)
 
 
-@pytest.mark.parametrize(("phase", "last"), [(Phase.CONTINUOUS, C.POST_ONLY), (Phase.PRE_OPEN, C.WOULD_CROSS)])
-def test_gates_of_an_amend(phase: Phase, last: Code) -> None:
-    world = two_instruments(Phase.CONTINUOUS)
+@pytest.mark.parametrize("fields", [{"time_in_force": IOC}, {"time_in_force": FOK}, {"ord_type": MARKET}], ids=repr)
+def test_a_plain_post_only_order_may_not_want_to_trade_at_once(fields: dict[str, Any]) -> None:
+    world = World()
+    price = None if "ord_type" in fields else 100
+    assert code_of(world.place(1, BUY, 1, price, flags=POST_ONLY, **fields)) == C.INVALID_COMBINATION
+
+
+@pytest.mark.parametrize("aside", (False, True), ids=("plain", "with an expiry"))
+def test_gates_of_an_amend(aside: bool) -> None:
+    """An amend of a plain order has a shorter way, which must not change the order of the gates."""
+    world = two_instruments()
+    world.phase("SHUT", Phase.CONTINUOUS)
+    world.place(1, SELL, 1, 600, time_in_force=GTC, instrument=2)
+    shut = world.seq
+    world.phase("SHUT", Phase.CLOSED)
     world.place(2, SELL, 1, 500)
-    world.place(1, BUY, 2, 400, cl_ord_id=b"live", flags=POST_ONLY)
+    tif = {"time_in_force": GTD, "expire_time": 1 << 60} if aside else {}
+    world.place(1, BUY, 2, 400, cl_ord_id=b"live", flags=POST_ONLY, **tif)
     order_id = world.seq
     world.place(1, SELL, 1, 499, cl_ord_id=b"ended", time_in_force=IOC)
     world.place(3, BUY, 1, 399)
     others = world.seq
-    world.phase("W320", phase)
     wrong = {"account": 9, "cl_ord_id": b"live", "target_lo": 0, "target_hi": 5, "flags": 255, "price": 5_000,
-             "order_qty": MAX_ORDER_QTY + 1}  # fmt: skip
+             "order_qty": MAX_ORDER_QTY + 1, "expire_time": 1 if aside else 1 << 61, "stop_price": 1 << 60}  # fmt: skip
     low, high = cl_ord_id_key(b"ended")
+    most = 255 & ~HAS_STOP if aside else 255 & ~(HAS_STOP | HAS_EXPIRE)
     mends = [
         (C.MALFORMED, {"order_qty": MAX_ORDER_QTY}),
         (C.UNKNOWN_ACCOUNT, {"account": 1}),
         (C.DUPLICATE, {"cl_ord_id": b"new"}),
         (C.UNKNOWN_ORDER, {"target_lo": others, "target_hi": 0}),
         (C.NOT_OWNER, {"target_lo": low, "target_hi": high}),
-        (C.TOO_LATE, {"target_lo": order_id, "target_hi": 0}),
+        (C.TOO_LATE, {"target_lo": shut, "target_hi": 0}),
+        (C.PHASE, {"target_lo": order_id}),
+        (C.INVALID_COMBINATION, {"flags": most}),
+        *([(C.EXPIRE_TIME, {"expire_time": 1 << 61})] if aside else []),
         (C.MAX_ORDER_QTY, {"order_qty": 5}),
-        (C.TICK_SIZE, {"flags": 255 & ~OFF_TICK}),
+        (C.TICK_SIZE, {"flags": most & ~OFF_TICK}),
         (C.PRICE_BAND, {"price": 500}),
-        (last, {"price": 499}),
+        (C.POST_ONLY, {"price": 499}),
     ]
     assert_precedence(world, A.ORDER_AMEND, wrong, mends)
 
@@ -143,56 +178,63 @@ def test_an_amend_of_a_closed_instrument_is_refused_before_its_price_is_looked_a
     assert kinds(world.cancel(1, order_id)) == [K.ORDER_CANCELED]
 
 
-@pytest.mark.parametrize("phase", Phase)
-def test_the_kernels_permit_what_the_schema_says(phase: Phase) -> None:
-    """The kernels compare numbers of phases; a phase that is added must fit them or fail here."""
-    world = World()
-    for price in (100, 90):
-        world.place(1, BUY, 1, price, time_in_force=GTC)
-    order_id = world.seq
-    world.phase("ALL", Phase.CLOSED)
-    for step in {Phase.HALTED: (Phase.PRE_OPEN, Phase.HALTED), Phase.CLOSED: ()}.get(phase, (phase,)):
-        world.phase("ALL", step)
-    enters, cancels, matches = PHASE_PERMITS[phase]
-    assert bool(world.place(3, BUY, 1, 80)["code"][0]) != enters
-    assert bool(world.amend(1, order_id, price=91)["code"][0]) != enters
-    assert bool(trades(world.place(3, SELL, 1, 100))) == matches
-    assert bool(world.cancel(1, order_id)["code"][0]) != cancels
-    assert int(world.disconnect(1, 1)["qty"][0]) == 0
-    left = sum(order["account"] == "A1" for order in dump(world.state)["orders"])
-    assert int(world.mass_cancel(1)["qty"][-1]) == left * cancels
+# Orders that every phase can find in the world, and what an amend of each may change.
+ORDERS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "gtc": ({"time_in_force": GTC}, {"price": 90}),
+    "day": ({"time_in_force": DAY}, {"price": 90}),
+    "iceberg": ({"time_in_force": GTC, "display_qty": 1}, {"qty": 2}),
+    "gtd": ({"time_in_force": GTD, "expire_time": 1 << 60}, {"expire": 1 << 61}),
+    "stop": ({"ord_type": STOP, "flags": HAS_STOP, "stop_price": 700, "time_in_force": GTC}, {"stop": 800}),
+    "aside": ({"time_in_force": AT_CLOSE}, {"qty": 2}),
+}
 
 
 @pytest.mark.parametrize("phase", Phase)
-@pytest.mark.parametrize(("ord_type", "tif"), [(LIMIT, DAY), (LIMIT, GTC), (LIMIT, IOC), (LIMIT, FOK), (MARKET, DAY)])
-def test_what_each_phase_lets_in(phase: Phase, ord_type: OrdType, tif: int) -> None:
-    world = World(phase=None)
-    for step in {Phase.HALTED: (Phase.PRE_OPEN, Phase.HALTED), Phase.CLOSED: ()}.get(phase, (phase,)):
-        world.phase("ALL", step)
-    events = world.place(1, BUY, 1, None if ord_type == MARKET else 100, time_in_force=tif)
-    lets = phase == Phase.CONTINUOUS or (phase == Phase.PRE_OPEN and ord_type == LIMIT and tif in (DAY, GTC))
-    assert (Code(int(events["code"][0])) == C.OK) == lets
-    assert lets or code_of(events) == C.PHASE
+@pytest.mark.parametrize("kind", ORDERS)
+def test_amends_and_cancels_are_let_in_as_the_table_of_phases_says(kind: str, phase: Phase) -> None:
+    fields, change = ORDERS[kind]
+    asked = {A.ORDER_AMEND: Permit.AMEND, A.ORDER_CANCEL: Permit.CANCEL, A.ORDER_MASS_CANCEL: Permit.CANCEL,
+             A.DISCONNECT: Permit.CANCEL}  # fmt: skip
+    permits = PHASES[phase].permits
+    lasting = fields["time_in_force"] in (GTC, GTD)
+    for command, permit in asked.items():
+        world = World()
+        world.checks = command == A.ORDER_AMEND
+        world.place(1, BUY, 3, None if "ord_type" in fields else 100, client_session=7, **fields)
+        order_id = world.seq
+        for step in way(phase, Phase.CONTINUOUS):
+            world.phase("ALL", step)
+        if not dump(world.state)["orders"]:
+            assert not lasting, "ended on the way"
+            return
+        lets = bool(permits & permit) and (lasting or not permits & Permit.LASTING_ONLY)
+        if command == A.ORDER_AMEND:
+            events = world.amend(1, order_id, **change)
+        elif command == A.ORDER_CANCEL:
+            events = world.cancel(1, order_id)
+        elif command == A.ORDER_MASS_CANCEL:
+            assert bool(world.mass_cancel(1)["qty"][-1]) == lets
+            continue
+        else:
+            assert bool(world.disconnect(1, 7)["qty"][-1]) == (lets and not lasting)
+            continue
+        assert Code(int(events["code"][0])) == (C.OK if lets else C.PHASE)
 
 
 # --- form (R2) --------------------------------------------------------------------------------------------
 
 MALFORMED_PLACES: list[dict[str, Any]] = [
     *({"side": value} for value in (0, 3, 128, 255)),
-    *({"ord_type": value} for value in (0, 3, 128, 255)),
-    *({"time_in_force": value} for value in (0, 5, 128, 255)),
+    *({"ord_type": value} for value in (0, 6, 128, 255)),
+    *({"time_in_force": value} for value in (0, 8, 128, 255)),
     *({"smp": value} for value in (6, 128, 255)),
     *({"order_qty": value} for value in (0, MAX_ORDER_QTY + 1, *JUNK64)),
     *({"smp_id": value} for value in (65_536, *JUNK32)),
-    *({"stop_price": value} for value in JUNK64),
-    *({"display_qty": value} for value in JUNK32),
-    *({"min_qty": value} for value in JUNK32),
-    *({"expire_time": value} for value in JUNK64),
     *({"target_lo": value} for value in JUNK64),
     *({"target_hi": value} for value in JUNK64),
     {"reserved": 1},
     {"reserved": 65_535},
-    {"flags": HAS_QTY},
+    *({"flags": flag} for flag in (HAS_QTY, HAS_EXPIRE, OF_SESSION)),
     {"cl_ord_id": b""},
     {"cl_ord_id": b"\0a"},
     {"cl_ord_id": b"a/b"},
@@ -212,11 +254,12 @@ def test_a_place_has_a_price_exactly_if_it_is_a_limit() -> None:
     assert kinds(world.place(1, BUY, 1, None, price=-(2**63))) == [K.ORDER_ACCEPTED, K.ORDER_CANCELED]
 
 
-def test_flag_bits_without_a_meaning_are_ignored() -> None:
+def test_flag_bits_without_a_meaning_and_stop_prices_without_their_flag_are_ignored() -> None:
     world = World()
-    for bits in (0x10, 0x20, 0x40, 0x80, 0xF0):
-        assert kinds(world.place(1, BUY, 1, 100, flags=bits)) == [K.ORDER_ACCEPTED]
-    assert [order["flags"] for order in dump(world.state)["orders"]] == [0] * 5
+    assert kinds(world.place(1, BUY, 1, 100, flags=0x80)) == [K.ORDER_ACCEPTED]
+    for price in JUNK64:
+        assert kinds(world.place(1, BUY, 1, 100, stop_price=price)) == [K.ORDER_ACCEPTED]
+    assert [(order["flags"], order["stop_price"]) for order in dump(world.state)["orders"]] == [(0, 0)] * 6
     assert kinds(world.place(1, BUY, 1, None, flags=OFF_TICK)) == [K.ORDER_ACCEPTED, K.ORDER_CANCELED]
 
 

@@ -16,6 +16,7 @@ from engine.core.layout import (
     LEVEL_LIMIT,
     ORDER_BASE,
     ORDER_LIMIT,
+    OUTSIDE_LEVELS,
     RULE_OF,
     SPILL_MASK,
 )
@@ -44,7 +45,8 @@ def test_tables_are_powers_of_two_at_least_twice_as_large_as_what_they_hold(limi
     assert [int(a.h[field]) for field in (ORDER_LIMIT, ID_LIMIT, LEVEL_LIMIT)] == [
         limits.orders, limits.day_ids, limits.levels,
     ]  # fmt: skip
-    assert a.h.size == HEADER_WORDS and int(a.h[ORDER_BASE]) == limits.levels + 1
+    assert a.h.size == HEADER_WORDS
+    assert int(a.h[ORDER_BASE]) == limits.levels + limits.instruments * OUTSIDE_LEVELS + 1
     assert {code: int(a.h[RULE_OF + code]) for code in CODE_RULE} == CODE_RULE
 
 

@@ -1,0 +1,58 @@
+"""Re-opening calls: ended in time, and only if nobody else has set a phase since."""
+
+from pathlib import Path
+
+import pytest
+
+from engine.schema import CommandKind
+from gateway.calls import ReopeningCalls
+from tests.gateway.kit import OTHER, SYMBOL, Floor
+
+
+@pytest.fixture
+def floor(tmp_path: Path) -> Floor:
+    return Floor(tmp_path)
+
+
+def reopen(floor: Floor, symbol: str = SYMBOL) -> int:
+    """Halt and resume; the seq of the resuming command."""
+    set_phase(floor, symbol, "halted")
+    return set_phase(floor, symbol, "pre_open")
+
+
+def set_phase(floor: Floor, symbol: str, phase: str) -> int:
+    seq: int = floor.act(CommandKind.PHASE_SET, {"symbol": symbol, "phase": phase})[0]["seq"]
+    return seq
+
+
+def test_a_call_ends_when_its_seconds_are_over_and_is_then_forgotten(floor: Floor) -> None:
+    calls, directory = ReopeningCalls(), floor.desk.directory
+    calls.begin(SYMBOL, reopen(floor), 100.0, 5)
+    assert calls.due(104.9, directory) == [] and calls.held() == {SYMBOL}
+    assert calls.due(105.0, directory) == [SYMBOL]
+    assert calls.due(105.5, directory) == [], "it has been asked for"
+    assert calls.due(106.0, directory) == [SYMBOL], "it has not come: once more"
+    set_phase(floor, SYMBOL, "continuous")
+    assert calls.due(200.0, directory) == [] and calls.held() == frozenset()
+
+
+def test_a_call_that_somebody_else_has_ended_is_left_alone(floor: Floor) -> None:
+    calls, directory = ReopeningCalls(), floor.desk.directory
+    calls.begin(SYMBOL, reopen(floor), 100.0, 5)
+    reopen(floor)
+    assert calls.due(105.0, directory) == [], "the same phase, but another call"
+    assert calls.held() == frozenset()
+
+
+def test_a_call_of_no_seconds_is_the_operators(floor: Floor) -> None:
+    calls, directory = ReopeningCalls(), floor.desk.directory
+    calls.begin(SYMBOL, reopen(floor), 100.0, 0)
+    calls.begin(OTHER, reopen(floor, OTHER), 100.0, 3)
+    assert calls.due(1e9, directory) == [OTHER]
+    assert calls.held() == {SYMBOL, OTHER}
+
+
+def test_a_symbol_that_is_listed_no_more_is_forgotten(floor: Floor) -> None:
+    calls = ReopeningCalls()
+    calls.begin("GONE", 5, 100.0, 3)
+    assert calls.due(103.0, floor.desk.directory) == [] and calls.held() == frozenset()
