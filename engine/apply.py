@@ -49,7 +49,9 @@ Rows = npt.NDArray[Any]
 _COMPILED = lane.LANE == "compiled"
 MIN_EVENT_ROOM = 16
 POOL_ROWS = 1 << 15
-_DEFINITIONS = (CommandKind.INSTRUMENT_DEFINE, CommandKind.ACCOUNT_DEFINE)
+_DEFINITIONS = (
+    CommandKind.INSTRUMENT_DEFINE, CommandKind.ACCOUNT_DEFINE, CommandKind.CONTROL_SET, CommandKind.LIMIT_SET,
+)  # fmt: skip
 # Acts that are in place at each stage of the trading day (R44).
 _BY_STAGE = {
     FRESH: (*_DEFINITIONS, CommandKind.PHASE_SET, CommandKind.AUCTION_UNCROSS, CommandKind.DAY_OPEN),
@@ -66,6 +68,7 @@ class State:
         self.arrays = Arrays(limits)
         self.symbols: dict[str, int] = {}
         self.instrument_terms: list[dict[str, Any]] = []
+        self.controls: list[dict[str, Any]] = []  # what control.set has named, by instrument
         self.account_numbers: dict[str, int] = {}
         self.account_terms: list[dict[str, str]] = []
         self.members: dict[str, int] = {}
@@ -201,7 +204,7 @@ def _act(state: State, command: Any, payload: bytes) -> Rows:
     rows["seq"], rows["time"], rows["op"] = h[SEQ], h[TIME], kind
     rows["index"] = np.arange(len(facts))
     rows["code"], rows["rule"] = code, CODE_RULE.get(code, 0)
-    for column in ("kind", "instrument", "account", "phase", "reason", "qty", "price", "order_id", "flags"):
+    for column in Fact._fields:
         rows[column] = [getattr(fact, column) for fact in facts]
     if h[PENDING] == 0:
         rows["flags"][-1] |= LAST

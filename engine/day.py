@@ -25,6 +25,7 @@ from engine.schema import (
     Phase,
     Side,
     Smp,
+    Tick,
     TimeInForce,
     word,
     words,
@@ -51,7 +52,7 @@ PASSING: Final = frozenset({"trading_day", "seq", "time"})
 """The keys of a dump that a new day changes: its name, and how many commands and how late it is by then."""
 
 
-STATE: Final = frozenset({"phase", "override", "last_price", "close_price"})
+STATE: Final = frozenset({"phase", "override", "last_price", "close_price", "controls", "limits"})
 """What a dump says of an instrument besides its terms."""
 
 
@@ -88,7 +89,15 @@ def genesis(instruments: Iterable[Mapping[str, Any]], accounts: Iterable[Mapping
         "time": 0,
         "next_trade_id": 1,
         "instruments": [
-            {**terms, "phase": word(Phase.CLOSED), "override": 0, "last_price": None, "close_price": None}
+            {
+                **terms,
+                "phase": word(Phase.CLOSED),
+                "override": 0,
+                "last_price": None,
+                "close_price": None,
+                "controls": {},
+                "limits": _unlimited(terms),
+            }
             for terms in instruments
         ],
         "accounts": [dict(account) for account in accounts],
@@ -148,6 +157,8 @@ def restatement(
     acts = [_act(CommandKind.DAY_OPEN, {"trading_day": trading_day, "next_trade_id": world["next_trade_id"]})]
     acts += [_act(CommandKind.INSTRUMENT_DEFINE, terms) for terms in listed]
     acts += [_act(CommandKind.INSTRUMENT_DEFINE, terms) for terms in instruments if terms["symbol"] not in known]
+    for terms in world["instruments"]:
+        acts += _control_acts(terms)
     acts += [_act(CommandKind.ACCOUNT_DEFINE, account) for account in world["accounts"]]
     acts += [_act(CommandKind.ACCOUNT_DEFINE, account) for account in accounts if account["account"] not in named]
     seq = first_seq
@@ -156,6 +167,29 @@ def restatement(
         rows["time"] = time_ns
         yield seq, rows, payload
         seq += len(rows)
+
+
+def _unlimited(terms: Mapping[str, Any]) -> dict[str, int]:
+    """The daily limits of a new instrument (R67): none."""
+    tick = Tick.parse(terms["tick"])
+    low, high = tick.ticks(terms["min_price"]), tick.ticks(terms["max_price"])
+    assert low is not None and high is not None, "a band is on tick"
+    reference = tick.ticks(terms["reference_price"]) if "reference_price" in terms else (low + high) // 2
+    assert reference is not None, "a reference price is on tick"
+    return {"settlement": reference, "step": 0, "side": 0, "locked": 0, "low": low, "high": high}
+
+
+def _control_acts(terms: Mapping[str, Any]) -> list[_Act]:
+    """What restates the price controls and daily limits of an instrument, if they are not those of a new one."""
+    acts = []
+    symbol, limits = terms["symbol"], terms["limits"]
+    if terms["controls"]:
+        acts.append(_act(CommandKind.CONTROL_SET, {"symbol": symbol, **terms["controls"]}))
+    if limits != _unlimited(terms):
+        said = {key: limits[key] for key in ("step", "side", "locked")}
+        settlement = Tick.parse(terms["tick"]).text(limits["settlement"])
+        acts.append(_act(CommandKind.LIMIT_SET, {"symbol": symbol, "settlement": settlement, **said}))
+    return acts
 
 
 def _act(kind: CommandKind, payload: Mapping[str, Any]) -> _Act:

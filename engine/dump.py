@@ -13,6 +13,7 @@ from engine.core.layout import (
     BITS0,
     CLOSE,
     CLOSE_KNOWN,
+    CONTROL_WORDS,
     DISPLAY,
     ENTRY_WORDS,
     EXPIRE,
@@ -30,6 +31,9 @@ from engine.core.layout import (
     LEAVES,
     LEVEL,
     LEVELS,
+    LOCKED,
+    MAX_PRICE,
+    MIN_PRICE,
     MORE_WORDS,
     NEXT,
     NODE4,
@@ -41,11 +45,15 @@ from engine.core.layout import (
     PRICE,
     QTY,
     REFERENCE,
+    RUN_SIDE,
     SESSION,
+    SETTLEMENT,
     SHOWN,
     SMP_KEY,
+    STEP,
     STOPPED,
     STOPS,
+    SUSPENDED,
     UNPRICED,
     WINDOW,
     WINDOW_LO,
@@ -75,12 +83,22 @@ def dump(state: State) -> dict[str, Any]:
 
 def _instrument(state: State, number: int, terms: dict[str, Any]) -> dict[str, Any]:
     ins, row = state.arrays.ins, number * INSTRUMENT_WORDS
+    ctl, c = state.arrays.ctl, number * CONTROL_WORDS
     return {
         **terms,
         "phase": word(Phase(int(ins[row + PHASE]))),
         "override": int(ins[row + OVERRIDE]),
         "last_price": int(ins[row + LAST]) if ins[row + LAST_ID] else None,
         "close_price": int(ins[row + CLOSE]) if ins[row + CLOSE_KNOWN] else None,
+        "controls": dict(state.controls[number - 1]),
+        "limits": {
+            "settlement": int(ctl[c + SETTLEMENT]),
+            "step": int(ctl[c + STEP]),
+            "side": int(ctl[c + RUN_SIDE]),
+            "locked": int(ctl[c + LOCKED]),
+            "low": int(ins[row + MIN_PRICE]),
+            "high": int(ins[row + MAX_PRICE]),
+        },
     }
 
 
@@ -120,10 +138,17 @@ def _order(state: State, x: int, symbol: str) -> dict[str, Any]:
         "client_session": int(n4[r4 + SESSION]),
         "stop_price": int(n8[int(n4[r4 + LEVEL]) * NODE8 + PRICE]) if flags & STOPPED else 0,
         "display_qty": int(more[DISPLAY]) if iceberg else 0,
-        "shown_qty": int(more[SHOWN]) if iceberg and not flags & OUTSIDE else 0,
+        "shown_qty": _shown(flags, leaves, more) if iceberg else 0,
         "expire_time": int(more[EXPIRE]) if tif == TimeInForce.GTD else 0,
         "inactive": int(bool(flags & OUTSIDE)),
     }
+
+
+def _shown(flags: int, leaves: int, more: Any) -> int:
+    """What an iceberg shows, or would on its return from suspension (R47, R67)."""
+    if flags & SUSPENDED:
+        return min(int(more[DISPLAY]), leaves)
+    return 0 if flags & OUTSIDE else int(more[SHOWN])
 
 
 def levels(state: State, instrument: int, side: Side) -> list[tuple[int, int]]:
@@ -180,6 +205,7 @@ def indicative(state: State, instrument: int) -> tuple[int, int, int, int]:
 
     if not candidates:
         if lots[0] and lots[1]:
+            reference = min(max(reference, int(ins[row + MIN_PRICE])), int(ins[row + MAX_PRICE]))
             return reference, *at(reference), AuctionStep.UNPRICED
         return 0, 0, 0, AuctionStep.NO_CROSS
     volume = max(at(price)[0] for price in candidates)

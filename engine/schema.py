@@ -36,6 +36,8 @@ class CommandKind(IntEnum):
     DAY_OPEN = 19
     DAY_START = 20
     AUCTION_UNCROSS = 21
+    CONTROL_SET = 22
+    LIMIT_SET = 23
 
 
 ACT_FIRST: Final = 16
@@ -61,12 +63,16 @@ class EventKind(IntEnum):
     ORDER_REFRESHED = 15
     AUCTION_INDICATIVE = 16
     AUCTION_UNCROSSED = 17
+    ORDER_SUSPENDED = 18
     INSTRUMENT_DEFINED = 20
     ACCOUNT_DEFINED = 21
     PHASE_CHANGED = 22
     DAY_OPENED = 23
     DAY_STARTED = 24
     ACT_REJECTED = 25
+    CONTROLS_SET = 26
+    LIMITS_SET = 27
+    CALL_EXTENDED = 28
 
 
 class Side(IntEnum):
@@ -162,6 +168,7 @@ class Reason(IntEnum):
     AUCTION = 9
     MIN_QTY = 10
     LEVELS_FULL = 11
+    PRICE_LIMIT = 12
 
 
 class Code(IntEnum):
@@ -180,24 +187,27 @@ class Code(IntEnum):
     UNKNOWN_ORDER = 10
     NOT_OWNER = 11
     TOO_LATE = 12
-    PHASE = 13
-    MAX_ORDER_QTY = 14
-    TICK_SIZE = 15
-    PRICE_BAND = 16
-    CLOSE_PRICE = 17
-    POST_ONLY = 18
-    DAY_ID_LIMIT = 19
-    ORDERS_FULL = 20
-    FAR_LEVELS_FULL = 21
-    STOP_LEVELS_FULL = 22
-    BAD_TERMS = 30
-    INSTRUMENT_EXISTS = 31
-    ACCOUNT_EXISTS = 32
-    PHASE_TRANSITION = 33
-    INSTRUMENTS_FULL = 34
-    ACCOUNTS_FULL = 35
-    DAY_ORDER = 36
-    NOT_IN_CALL = 37
+    PHASE = 16
+    MAX_ORDER_QTY = 17
+    TICK_SIZE = 18
+    PRICE_BAND = 19
+    PRICE_LIMIT = 20
+    MOVING_BAND = 21
+    MAX_ORDER_VALUE = 22
+    CLOSE_PRICE = 23
+    POST_ONLY = 24
+    DAY_ID_LIMIT = 27
+    ORDERS_FULL = 28
+    FAR_LEVELS_FULL = 29
+    STOP_LEVELS_FULL = 30
+    BAD_TERMS = 40
+    INSTRUMENT_EXISTS = 41
+    ACCOUNT_EXISTS = 42
+    PHASE_TRANSITION = 43
+    INSTRUMENTS_FULL = 44
+    ACCOUNTS_FULL = 45
+    DAY_ORDER = 46
+    NOT_IN_CALL = 47
 
 
 CODE_TEXT: Final[dict[Code, str]] = {
@@ -218,6 +228,9 @@ CODE_TEXT: Final[dict[Code, str]] = {
     Code.MAX_ORDER_QTY: "the quantity is above the instrument's maximum order size",
     Code.TICK_SIZE: "the price is not a whole number of ticks",
     Code.PRICE_BAND: "the price is outside the instrument's price band",
+    Code.PRICE_LIMIT: "the price is outside the daily limits",
+    Code.MOVING_BAND: "the price is too far from the last price",
+    Code.MAX_ORDER_VALUE: "the value is above the instrument's maximum order value",
     Code.CLOSE_PRICE: "in this phase orders trade at the closing price only, and this is not it",
     Code.POST_ONLY: "the post-only order would trade at once",
     Code.DAY_ID_LIMIT: "the venue's table of client order ids is full for this trading day",
@@ -252,6 +265,9 @@ CODE_RULE: Final[dict[Code, int]] = {
     Code.MAX_ORDER_QTY: 10,
     Code.TICK_SIZE: 11,
     Code.PRICE_BAND: 12,
+    Code.PRICE_LIMIT: 67,
+    Code.MOVING_BAND: 68,
+    Code.MAX_ORDER_VALUE: 66,
     Code.CLOSE_PRICE: 59,
     Code.POST_ONLY: 13,
     Code.DAY_ID_LIMIT: 15,
@@ -280,7 +296,7 @@ OF_SESSION: Final = 64  # a mass cancel means the orders of its client session o
 LAST: Final = 1  # the last event of its command
 DUP: Final = 2  # answers a repeated cl_ord_id
 PRIORITY_KEPT: Final = 4  # an amend that kept its place in the queue
-INACTIVE: Final = 8  # the order is not in the book: a stop that waits, or an order for the closing call
+INACTIVE: Final = 8  # not in the book: a stop that waits, an order for the closing call, a suspended order
 UNCROSS: Final = 16  # a trade of an auction, which has no aggressor
 SELF_MATCH: Final = 32  # a trade of an auction between orders that R27 would have kept apart
 OVERRIDE: Final = 64  # a phase of the instrument alone, which its group does not change (R65)
@@ -298,6 +314,10 @@ MAX_FAR_LEVELS: Final = 4096
 MAX_STOP_LEVELS: Final = 1024
 MAX_EVENTS_PER_CALL: Final = 65_536
 MAX_SMP_ID: Final = 65_535
+WINDOW_SLICES: Final = 8  # of a look-back window of the volatility trigger (R69)
+DEFAULT_SHORT_MS: Final = 60_000
+DEFAULT_LONG_MS: Final = 600_000
+MAX_WINDOW_MS: Final = 86_400_000
 DEFAULT_PROTECTION_TICKS: Final = 100
 MAX_BLOCK_ROWS: Final = 4096
 MAX_PAYLOAD_BYTES: Final = 1 << 20
@@ -495,6 +515,8 @@ OP_WORDS: Final[dict[str, CommandKind]] = {
     "day.open": CommandKind.DAY_OPEN,
     "day.start": CommandKind.DAY_START,
     "auction.uncross": CommandKind.AUCTION_UNCROSS,
+    "control.set": CommandKind.CONTROL_SET,
+    "limit.set": CommandKind.LIMIT_SET,
 }
 
 EVENT_WORDS_JSON: Final[dict[EventKind, str]] = {
@@ -515,12 +537,16 @@ EVENT_WORDS_JSON: Final[dict[EventKind, str]] = {
     EventKind.ORDER_REFRESHED: "order.refreshed",
     EventKind.AUCTION_INDICATIVE: "auction.indicative",
     EventKind.AUCTION_UNCROSSED: "auction.uncrossed",
+    EventKind.ORDER_SUSPENDED: "order.suspended",
     EventKind.INSTRUMENT_DEFINED: "instrument.defined",
     EventKind.ACCOUNT_DEFINED: "account.defined",
     EventKind.PHASE_CHANGED: "phase.changed",
     EventKind.DAY_OPENED: "day.opened",
     EventKind.DAY_STARTED: "day.started",
     EventKind.ACT_REJECTED: "act.rejected",
+    EventKind.CONTROLS_SET: "controls.set",
+    EventKind.LIMITS_SET: "limits.set",
+    EventKind.CALL_EXTENDED: "call.extended",
 }
 
 

@@ -14,14 +14,14 @@ from typing import Any, Final, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from engine.schema import COMMAND, OVERRIDE, EventKind, Phase, Tick
+from engine.schema import ACT_FIRST, COMMAND, OVERRIDE, EventKind, Phase, Tick
 
 __all__ = ["Directory", "Instrument"]
 
 CACHED_PRICES: Final = 65_536
 _FIRST_ACT: Final = int(EventKind.INSTRUMENT_DEFINED)
 _BY_TERMS: Final = frozenset({EventKind.INSTRUMENT_DEFINED, EventKind.ACCOUNT_DEFINED, EventKind.PHASE_CHANGED})
-_ACT_FIELDS: Final = ["kind", "seq", "instrument", "account", "phase", "qty", "flags"]
+_ACT_FIELDS: Final = ["kind", "seq", "instrument", "account", "phase", "qty", "flags", "op"]
 assert COMMAND.fields is not None
 _SEQ_AT: Final = COMMAND.fields["seq"][1]
 
@@ -43,6 +43,8 @@ class ActEvent(Protocol):
     def qty(self) -> int: ...
     @property
     def flags(self) -> int: ...
+    @property
+    def op(self) -> int: ...
 
 
 class _Act(NamedTuple):
@@ -53,13 +55,15 @@ class _Act(NamedTuple):
     phase: int
     qty: int
     flags: int
+    op: int
 
 
 @dataclass(slots=True)
 class Instrument:
     """One instrument: its terms as the act gave them, its tick, and the phase it is in since command `phase_seq`.
 
-    `override`: the phase is its own; acts on its group and on all pass it by (R65).
+    `override`: the phase is its own; acts on its group and on all pass it by (R65).  `pulled`: an order brought the
+    phase about, which pulled the volatility trigger (R69).
     """
 
     number: int
@@ -70,6 +74,7 @@ class Instrument:
     why: str = ""
     phase_seq: int = 0
     override: bool = False
+    pulled: bool = False
     ticks_of: dict[str, int | None] = field(default_factory=dict, repr=False)
     text_of: dict[int, str] = field(default_factory=dict, repr=False)
 
@@ -118,8 +123,8 @@ class Directory:
                 continue
             if event.kind in _BY_TERMS:
                 command = commands[event.seq - self.seq - 1]
-                start = int(command["target_lo"])
-                self._define(event, json.loads(payload[start : start + int(command["target_hi"])]))
+                start, length = int(command["target_lo"]), int(command["target_hi"])
+                self._define(event, json.loads(payload[start : start + length]) if event.op >= ACT_FIRST else {})
             elif event.kind == EventKind.DAY_OPENED:
                 self._clear()
                 self.trading_day = event.qty
@@ -132,6 +137,7 @@ class Directory:
             instrument.phase = Phase(event.phase)
             instrument.why = terms.get("why", "")
             instrument.phase_seq = event.seq
+            instrument.pulled = event.op < ACT_FIRST
             instrument.override = bool(event.flags & OVERRIDE)
         elif event.kind == EventKind.INSTRUMENT_DEFINED:
             assert number == len(self.instruments), "instruments are numbered in the order of their definition"

@@ -279,9 +279,28 @@ def _put_phase(event: Any, directory: Directory, out: dict[str, Any]) -> None:
         out["draw"] = event.qty
     if event.flags & OVERRIDE:
         out["override"] = True
+    if event.side:
+        out["locked"] = _SIDES[event.side]
     if event.order_id:
         out["last_trade_id"] = event.order_id
         out["last_price"] = directory.price_text(event.instrument, event.price)
+
+
+def _put_limits(event: Any, directory: Directory, out: dict[str, Any]) -> None:
+    out["phase"] = _PHASES[event.phase]
+    out["low"] = directory.price_text(event.instrument, event.price)
+    out["high"] = directory.price_text(event.instrument, event.old_price)
+    out["settlement"] = directory.price_text(event.instrument, event.qty)
+    out["step"] = event.reason
+    if event.side:
+        out["locked"] = _SIDES[event.side]
+
+
+def _put_extension(event: Any, directory: Directory, out: dict[str, Any]) -> None:
+    out["phase"] = _PHASES[event.phase]
+    out["price"] = directory.price_text(event.instrument, event.price)
+    out["qty"] = event.qty
+    out["extensions"] = event.reason
 
 
 def _put_auction(event: Any, directory: Directory, out: dict[str, Any]) -> None:
@@ -334,11 +353,15 @@ _BODIES: Final[dict[int, Callable[[Any, Directory, dict[str, Any]], None]]] = {
     EventKind.ORDER_TRIGGERED: _put_entered,
     EventKind.ORDER_ACTIVATED: _put_entered,
     EventKind.ORDER_REFRESHED: _put_refreshed,
+    EventKind.ORDER_SUSPENDED: _put_live,
     EventKind.AUCTION_INDICATIVE: _put_auction,
     EventKind.AUCTION_UNCROSSED: _put_auction,
     EventKind.INSTRUMENT_DEFINED: _put_phase,
     EventKind.ACCOUNT_DEFINED: _put_account,
     EventKind.PHASE_CHANGED: _put_phase,
+    EventKind.CONTROLS_SET: _put_phase,
+    EventKind.LIMITS_SET: _put_limits,
+    EventKind.CALL_EXTENDED: _put_extension,
     EventKind.DAY_OPENED: _put_day,
     EventKind.DAY_STARTED: _put_restored,
     EventKind.ACT_REJECTED: _put_refusal,

@@ -251,6 +251,14 @@ class AuctionUncross(Act, tag="auction.uncross"):
     pass
 
 
+class ControlSet(Act, tag="control.set"):
+    pass
+
+
+class LimitSet(Act, tag="limit.set"):
+    pass
+
+
 class DayOpen(Act, tag="day.open"):
     pass
 
@@ -261,7 +269,8 @@ class DayStart(Act, tag="day.start"):
 
 OfflineRequest = (
     OfflinePlace | OfflineCancel | OfflineAmend | OfflineMassCancel | ClockTick | Disconnect | OrderRestore | BookGet
-    | AuctionGet | InstrumentDefine | AccountDefine | PhaseSet | AuctionUncross | DayOpen | DayStart
+    | AuctionGet | InstrumentDefine | AccountDefine | PhaseSet | AuctionUncross | ControlSet | LimitSet | DayOpen
+    | DayStart
 )  # fmt: skip
 
 _ONLINE: Final[msgspec.json.Decoder[Request]] = msgspec.json.Decoder(Request)

@@ -1,4 +1,4 @@
-"""Acts: rare commands with a JSON payload, carried out in plain Python over the core's arrays (R40-R44, R54).
+"""Acts: rare commands with a JSON payload, carried out in plain Python over the core's arrays (R40-R44, R54, R66, R67).
 
 `ACTS` maps each act's kind to a function (state, command row, payload object) -> events, where `events` is a list of
 `Fact`.  An act validates everything before it changes anything; a refusal is raised as `Refusal`.
@@ -12,6 +12,7 @@ from typing import Any
 from engine.acts.account import define_account
 from engine.acts.auction import uncross
 from engine.acts.common import Fact, Refusal
+from engine.acts.controls import set_controls, set_limits
 from engine.acts.day import open_day, start_day
 from engine.acts.instrument import define_instrument
 from engine.acts.phase import set_phase
@@ -24,6 +25,8 @@ ACTS: dict[int, Callable[[Any, dict[str, Any]], list[Fact]]] = {
     CommandKind.DAY_OPEN: open_day,
     CommandKind.DAY_START: start_day,
     CommandKind.AUCTION_UNCROSS: uncross,
+    CommandKind.CONTROL_SET: set_controls,
+    CommandKind.LIMIT_SET: set_limits,
 }
 
 __all__ = ["ACTS", "Fact", "Refusal"]

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from engine.acts.common import Fact, Refusal, check_keys, enter_phase, integer, name, text
+from engine.acts.common import Fact, Refusal, check_keys, enter_phase, integer, name, price_of, text
+from engine.acts.controls import begin_controls
 from engine.core.layout import (
     ASIDE,
     BEST,
@@ -50,7 +51,6 @@ from engine.schema import (
     MAX_CONTRACT_SIZE,
     MAX_FAR_LEVELS,
     MAX_ORDER_QTY,
-    MAX_PRICE_TICKS,
     MAX_STOP_LEVELS,
     MAX_WINDOW_TICKS,
     SYMBOL_ALL,
@@ -75,19 +75,6 @@ class _Band(NamedTuple):
     reference: int
 
 
-def _price(terms: dict[str, Any], key: str, tick: Tick) -> int:
-    value = terms[key]
-    if not isinstance(value, str):
-        raise Refusal(Code.BAD_TERMS)
-    try:
-        ticks = tick.ticks(value)
-    except ValueError:
-        raise Refusal(Code.BAD_TERMS) from None
-    if ticks is None or abs(ticks) > MAX_PRICE_TICKS:
-        raise Refusal(Code.BAD_TERMS)
-    return ticks
-
-
 def _band(terms: dict[str, Any]) -> _Band:
     """The price band and the window in it (R15)."""
     if not isinstance(terms["tick"], str):
@@ -96,12 +83,12 @@ def _band(terms: dict[str, Any]) -> _Band:
         tick = Tick.parse(terms["tick"])
     except ValueError:
         raise Refusal(Code.BAD_TERMS) from None
-    low, high = _price(terms, "min_price", tick), _price(terms, "max_price", tick)
+    low, high = price_of(terms, "min_price", tick), price_of(terms, "max_price", tick)
     if low > high:
         raise Refusal(Code.BAD_TERMS)
     middle = (low + high) // 2
     if "reference_price" in terms:
-        middle = _price(terms, "reference_price", tick)
+        middle = price_of(terms, "reference_price", tick)
         if not low <= middle <= high:
             raise Refusal(Code.BAD_TERMS)
     width = min(high - low + 1, integer(terms, "window_ticks", 1, MAX_WINDOW_TICKS, DEFAULT_WINDOW_TICKS))
@@ -162,6 +149,7 @@ def define_instrument(state: State, terms: dict[str, Any]) -> list[Fact]:
         ins[row + TREE + side] = h[TREE_USED]
         h[TREE_USED] += band.width + 1
     _make_stops(state, row, number)
+    begin_controls(state, number, band.low, band.high, band.reference)
     h[INSTRUMENTS] = number
     return [Fact(EventKind.INSTRUMENT_DEFINED, instrument=number, phase=Phase.CLOSED)]
 

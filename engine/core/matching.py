@@ -18,14 +18,17 @@ from engine.core.book import (
     unlink,
     vacate,
 )  # fmt: skip
-from engine.core.calls import count_lots
+from engine.core.calls import begin_call, count_lots, forget_told
+from engine.core.controls import bounded, control_of, note_window
 from engine.core.events import (
     CANCELED,
     PREVENTED,
     TRADE,
     order_attributes,
     put_bearing,
+    put_body,
     put_canceled,
+    put_head,
     put_order_row,
     put_trade,
 )  # fmt: skip
@@ -35,20 +38,24 @@ from engine.core.layout import (
     ACCOUNT,
     ACCOUNT_WORDS,
     BEST,
+    BY_TRIGGER,
     CALLING,
     CAPACITY,
     CURSOR,
     CURSOR_AT,
     CURSOR_RECORD,
+    DIRTY,
     DISPLAY,
     ELECT,
     ENTRY_END,
+    EXTENSIONS,
     FIRST_TRADE,
     FLAG_SMP,
     FLAG_TIF,
     FLAG_TYPE,
     FLAGS,
     FREE,
+    GATED,
     GIVES_UP,
     HIGH,
     ICEBERG,
@@ -63,6 +70,7 @@ from engine.core.layout import (
     LIVE,
     LOW,
     MATCHING,
+    MODE_AT,
     MORE_WORDS,
     NEXT,
     NEXT_TRADE,
@@ -70,8 +78,10 @@ from engine.core.layout import (
     NODE8,
     OPEN_ORDERS,
     ORDER_ID,
+    OVERRIDE,
     PARKED,
     PENDING,
+    PERMITS,
     PHASE,
     PREV,
     PRICE,
@@ -82,9 +92,15 @@ from engine.core.layout import (
     STOPPED,
     STOPS,
     STUCK,
+    SUSPENDED,
+    TELL_AT,
+    TELL_TO,
+    TRIGGERED,
     UNPRICED,
 )  # fmt: skip
 from engine.core.memory import core, door
+from engine.phases import PHASES
+from engine.schema import OVERRIDE as TO_OVERRIDE
 from engine.schema import EventKind, OrdStatus, OrdType, Phase, Reason, Smp, TimeInForce
 
 FILLED, ENDED_CANCELED, ENDED_EXPIRED = int(OrdStatus.FILLED), int(OrdStatus.CANCELED), int(OrdStatus.EXPIRED)
@@ -93,7 +109,9 @@ CANCEL_BOTH, DECREMENT = int(Smp.CANCEL_BOTH), int(Smp.DECREMENT)
 IOC, FOK = int(TimeInForce.IOC), int(TimeInForce.FOK)
 LIMIT, MARKET, MARKET_TO_LIMIT = int(OrdType.LIMIT), int(OrdType.MARKET), int(OrdType.MARKET_TO_LIMIT)
 REFRESHED, ACTIVATED = int(EventKind.ORDER_REFRESHED), int(EventKind.ORDER_ACTIVATED)
-CONTINUOUS = int(Phase.CONTINUOUS)
+CONTINUOUS, VOLATILITY_AUCTION = int(Phase.CONTINUOUS), int(Phase.VOLATILITY_AUCTION)
+VOLATILITY_PERMITS = int(PHASES[Phase.VOLATILITY_AUCTION].permits | PHASES[Phase.VOLATILITY_AUCTION].mode << MODE_AT)
+PHASE_CHANGED = int(EventKind.PHASE_CHANGED)
 EVENTS_AT_ONCE = 4  # a prevention that ends both orders makes three, and what is left of an order one
 BY_IOC, BY_FOK, BY_PROTECTION = int(Reason.IOC), int(Reason.FOK), int(Reason.PROTECTION)
 BY_SELF_MATCH, BY_LEVELS = int(Reason.SELF_MATCH), int(Reason.LEVELS_FULL)
@@ -123,7 +141,7 @@ def withdraw(d, x):
     flags = I(s.n4[x * NODE4 + FLAGS])
     if flags & STOPPED != 0:
         return stop_waiting(door(s), x)
-    if flags & PARKED != 0:
+    if flags & (PARKED | SUSPENDED) != 0:
         unlink(s, x)
         return I(0)
     row = I(s.n4[x * NODE4 + INSTRUMENT]) * INSTRUMENT_WORDS
@@ -285,6 +303,9 @@ def note_trades(d, row, first, last):
     h = s.h
     s.ins[row + LAST] = last
     s.ins[row + LAST_ID] = h[NEXT_TRADE] - 1
+    if s.ins[row + GATED] & BY_TRIGGER != 0:
+        note_window(door(s), row, first)
+        note_window(door(s), row, last)
     high = max(first, last)
     low = min(first, last)
     if h[ELECT] != 0:
@@ -407,10 +428,21 @@ def bring_in(s, x, limit, trades):
 
     All but the commonest ways in go by this, so that matching is compiled into few functions."""
     h = s.h
+    if trades and s.ins[I(s.n4[x * NODE4 + INSTRUMENT]) * INSTRUMENT_WORDS + GATED] & BY_TRIGGER != 0:
+        limit = within_bounds(s, x, limit)
     h[CURSOR] = MATCHING if trades else SETTLING
     h[CURSOR_RECORD] = x
     h[CURSOR_AT] = limit
     h[PENDING] = 1
+
+
+@inline
+def within_bounds(s, x, limit):
+    """How far the order in record x may trade (R69)."""
+    row = I(s.n4[x * NODE4 + INSTRUMENT]) * INSTRUMENT_WORDS
+    if s.ins[row + GATED] & BY_TRIGGER == 0 or s.ins[row + PHASE] != CONTINUOUS:
+        return limit
+    return bounded(door(s), row, (I(s.n4[x * NODE4 + FLAGS]) & 3) - 1, limit)
 
 
 @outline
@@ -424,19 +456,54 @@ def go_on(d, n):
     g = (I(s.n4[r4 + FLAGS]) & 3) - 1
     row = I(s.n4[r4 + INSTRUMENT]) * INSTRUMENT_WORDS
     left = I(s.n4[r4 + LEAVES])
-    trades = h[CURSOR] == MATCHING and (limit - s.ins[row + BEST + 1 - g]) * (1 - 2 * g) >= 0
+    price = s.n8[x * NODE8 + PRICE]
+    matches = h[CURSOR] == MATCHING
+    crosses = matches and (price - s.ins[row + BEST + 1 - g]) * (1 - 2 * g) >= 0
     if n + EVENTS_AT_ONCE > h[CAPACITY]:
         gives_up = I(s.n4[r4 + FLAGS]) & GIVES_UP != 0
-        if trades or gives_up or (is_far(s, row, limit) and far_full(door(s), row, g, limit)):
+        if crosses or gives_up or (is_far(s, row, price) and far_full(door(s), row, g, price)):
             h[STUCK] = 1
             return n
     h[CURSOR] = IDLE
-    if trades:
+    if crosses and (limit - s.ins[row + BEST + 1 - g]) * (1 - 2 * g) >= 0:
         n, left = sweep(s, n, x, row, 1 - g, limit, left)
         if h[CURSOR] != IDLE:
             h[STUCK] = 1
             return n
-    return settle(s, n, x, row, g, limit, left)
+    if limit != price and matches and left > 0 and h[INCOMING_ENDED] == 0:
+        if (price - s.ins[row + BEST + 1 - g]) * (1 - 2 * g) >= 0:
+            return _pull(door(s), n, x, row, g, price, left)
+    return settle(s, n, x, row, g, price, left)
+
+
+@outline
+def _pull(d, n, x, row, g, price, left):
+    """The order in record x would trade beyond the bound: a volatility call begins, and it rests there (R69)."""
+    s = core(d)
+    h = s.h
+    instrument = row // INSTRUMENT_WORDS
+    if n + EVENTS_AT_ONCE > h[CAPACITY]:
+        s.n4[x * NODE4 + LEAVES] = left
+        h[CURSOR] = MATCHING
+        h[STUCK] = 1
+        return n
+    s.ins[row + PHASE] = VOLATILITY_AUCTION
+    s.ins[row + PERMITS] = VOLATILITY_PERMITS
+    flags = I(TO_OVERRIDE) if s.ins[row + OVERRIDE] != 0 else I(0)
+    put_head(s, n, I(PHASE_CHANGED), instrument, I(0), I(VOLATILITY_AUCTION), I(0),
+             (flags << 16) | (I(CONTINUOUS) << 48), I(0))  # fmt: skip
+    put_body(s, n, I(0), I(0), I(0), I(0), I(0), I(0))
+    s.ctl[control_of(row) + TRIGGERED] = 1
+    s.ctl[control_of(row) + EXTENSIONS] = 0
+    h[ELECT] = 0
+    n = settle(s, n + 1, x, row, g, price, left)
+    begin_call(door(s), row)
+    forget_told(s, row)
+    s.ins[row + DIRTY] = 1
+    h[TELL_AT] = instrument
+    h[TELL_TO] = instrument
+    h[PENDING] = 1
+    return n
 
 
 @outline
@@ -472,4 +539,4 @@ def rest_as_limit(d, n, x, price):
 
 
 __all__ = ["ENDED_CANCELED", "ENDED_EXPIRED", "bring_in", "cancel_incoming", "cancel_resting", "fok_fills", "go_on",
-           "put_order_row", "release", "rest_as_limit", "settle", "sweep", "withdraw"]  # fmt: skip
+           "put_order_row", "release", "rest_as_limit", "settle", "sweep", "withdraw", "within_bounds"]  # fmt: skip

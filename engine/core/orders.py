@@ -16,6 +16,7 @@ from engine.core.book import (
     wait_as_stop,
 )  # fmt: skip
 from engine.core.calls import count_lots
+from engine.core.controls import beyond_band, outside_contract, outside_limits, too_dear
 from engine.core.entry import (
     ACCEPTED,
     BAD_EXPIRE,
@@ -27,11 +28,14 @@ from engine.core.entry import (
     LASTING_ONLY,
     LIMIT,
     MALFORMED,
+    MOVING_BAND,
     ORDERS_FULL,
     PRICE_BAND,
+    PRICE_LIMIT,
     STOP,
     STOPS_FULL,
     TICK_SIZE,
+    TOO_DEAR,
     TOO_MUCH,
     UNKNOWN_ACCOUNT,
     WOULD_TAKE,
@@ -54,6 +58,7 @@ from engine.core.layout import (
     ASIDE,
     BEARS,
     BEST,
+    BY_VALUE,
     CALLING,
     CURSOR,
     ENTRY,
@@ -66,6 +71,7 @@ from engine.core.layout import (
     FLAG_TIF,
     FLAG_TYPE,
     FLAGS,
+    GATED,
     GIVES_UP,
     ICEBERG,
     ID_LIMIT,
@@ -100,6 +106,7 @@ from engine.core.layout import (
     SMP_KEY,
     STOPPED,
     SUBJECT,
+    SUSPENDED,
     TIME,
 )  # fmt: skip
 from engine.core.matching import ENDED_CANCELED, bring_in, cancel_resting, fok_fills, settle, sweep, withdraw
@@ -163,7 +170,9 @@ def place(s, n, c):
     if not _is_plain(s, c, w0, qty) or instrument > h[INSTRUMENTS]:
         return place_other(door(s), n, c)
     row = instrument * INSTRUMENT_WORDS
-    if s.ins[row + PHASE] != CONTINUOUS:  # an instrument that is not there, 0, is in no phase
+    if (
+        s.ins[row + PHASE] != CONTINUOUS or s.ins[row + GATED] != 0
+    ):  # an instrument that is not there, 0, is in no phase
         return place_other(door(s), n, c)
     account = s.cmd[c + 15] & 0xFFFFFFFF
     if account - 1 >= h[ACCOUNTS] or account == 0:
@@ -189,8 +198,8 @@ def place(s, n, c):
     if limit_order:
         if flags & OFF_TICK != 0:
             return reject_place(door(s), n, c, I(TICK_SIZE))
-        if price < s.ins[row + MIN_PRICE] or price > s.ins[row + MAX_PRICE]:
-            return reject_place(door(s), n, c, I(PRICE_BAND))
+        if outside_limits(s, row, price):
+            return place_other(door(s), n, c)
         if post != 0 and (price - best) * sign >= 0:
             return reject_place(door(s), n, c, I(WOULD_TAKE))
         if tif >= IOC:
@@ -319,20 +328,39 @@ def _amend_prices(d, c, x, flags, row, g):
     price = s.n8[x * NODE8 + PRICE]
     if flags & HAS_PRICE != 0:
         price = s.cmd[c + 2]
-        if price < s.ins[row + MIN_PRICE] or price > s.ins[row + MAX_PRICE]:
+        if outside_contract(s, row, price):
             return I(PRICE_BAND)
-    if flags & HAS_STOP != 0 and (s.cmd[c + 10] < s.ins[row + MIN_PRICE] or s.cmd[c + 10] > s.ins[row + MAX_PRICE]):
+    if flags & HAS_STOP != 0 and outside_contract(s, row, s.cmd[c + 10]):
         return I(PRICE_BAND)
-    if has & OUTSIDE == 0 and (has >> FLAG_POST) & 1 != 0 and s.ins[row + PERMITS] >> MODE_AT >= IN_CONTINUOUS:
+    if flags & HAS_PRICE != 0 and outside_limits(s, row, price):
+        return I(PRICE_LIMIT)
+    if s.ins[row + GATED] & BY_VALUE != 0:
+        if flags & HAS_PRICE != 0 and beyond_band(s, row, g, price):
+            return I(MOVING_BAND)
+        if flags & (HAS_PRICE | HAS_STOP | HAS_QTY) != 0 and _costs_too_much(door(s), c, x, flags, row, price):
+            return I(TOO_DEAR)
+    in_book = has & OUTSIDE == 0 or (has & SUSPENDED != 0 and flags & HAS_PRICE != 0)
+    if in_book and (has >> FLAG_POST) & 1 != 0 and s.ins[row + PERMITS] >> MODE_AT >= IN_CONTINUOUS:
         if (price - s.ins[row + BEST + 1 - g]) * (1 - 2 * g) >= 0:
             return I(WOULD_TAKE)
     if _brings_id(s, c) and s.h[IDS] >= s.h[ID_LIMIT]:
         return I(DAY_ID_LIMIT)
-    if flags & HAS_PRICE != 0 and has & OUTSIDE == 0 and is_far(s, row, price) and far_full(door(s), row, g, price):
+    if flags & HAS_PRICE != 0 and in_book and is_far(s, row, price) and far_full(door(s), row, g, price):
         return I(FAR_FULL)
     if flags & HAS_STOP != 0 and stops_full(door(s), row, g, s.cmd[c + 10]):
         return I(STOPS_FULL)
     return I(0)
+
+
+@outline
+def _costs_too_much(d, c, x, flags, row, price):
+    """R66 of an amend of record x, which has or gets `price`."""
+    s = core(d)
+    has = I(s.n4[x * NODE4 + FLAGS])
+    if has & STOPPED != 0 and (has >> FLAG_TYPE) & 7 == STOP:
+        price = s.cmd[c + 10] if flags & HAS_STOP != 0 else stop_price_of(s, x)
+    qty = s.cmd[c + 3] if flags & HAS_QTY != 0 else I(s.n4[x * NODE4 + QTY])
+    return too_dear(s, row, price, qty)
 
 
 @inline
@@ -379,7 +407,12 @@ def amend(s, n, c):
     row = I(s.n4[r4 + INSTRUMENT]) * INSTRUMENT_WORDS
     g = (has & 3) - 1
     s.h[SUBJECT] = x
-    if s.ins[row + PHASE] != CONTINUOUS or flags & (HAS_STOP | HAS_EXPIRE) != 0 or has & (APART | ICEBERG) != 0:
+    if (
+        s.ins[row + PHASE] != CONTINUOUS
+        or s.ins[row + GATED] != 0
+        or flags & (HAS_STOP | HAS_EXPIRE) != 0
+        or has & (APART | ICEBERG) != 0
+    ):
         return _amend_other(door(s), n, c, x)
     code = _amend_prices(door(s), c, x, flags, row, g)
     if code != 0:
@@ -445,6 +478,9 @@ def _amend_other(d, n, c, x):
     left = total - filled
     if not keeps:
         withdraw(door(s), x)
+        if flags & HAS_PRICE != 0:
+            has &= ~I(SUSPENDED)
+            s.n4[r4 + FLAGS] = has
     elif s.ins[row + CALLING] != 0 and has & OUTSIDE == 0:
         count_lots(door(s), row, g, I(s.n4[r4 + LEVEL]), price, left - leaves, I(0))
     s.n4[r4 + QTY] = total
@@ -475,7 +511,7 @@ def _amend_other(d, n, c, x):
 def _come_back(d, n, x, row, g, price):
     """An amended order that lost its place: kept aside again, into the book, or incoming (R31)."""
     s = core(d)
-    if I(s.n4[x * NODE4 + FLAGS]) & PARKED != 0:
+    if I(s.n4[x * NODE4 + FLAGS]) & (PARKED | SUSPENDED) != 0:
         append(s, s.ins[row + ASIDE], x)
         return n
     if s.ins[row + PERMITS] >> MODE_AT < IN_CONTINUOUS:

@@ -16,6 +16,7 @@ from engine.core.layout import (
     ADDRESSES,
     BITS_USED,
     BUMP,
+    CONTROL_WORDS,
     DIRECT_MASK,
     ENTRY_WORDS,
     FAR_USED,
@@ -55,12 +56,13 @@ class Arrays:
 
     h header; ins instruments; n4, n8 the records of levels and orders (the same memory as int32 and int64); bits the
     occupancy bitmaps; far the far lists (price, level); tab, ids the client ids; direct, spill the order index;
-    acc accounts; scratch room for sorting; more what few orders have; tree the sums of calls; work what phases bring.
+    acc accounts; scratch room for sorting; more what few orders have; tree the sums of calls; work what phases bring;
+    ctl the price controls.
     """
 
     __slots__ = (
-        "acc", "bits", "direct", "far", "h", "handle", "ids", "ins", "more", "n4", "n8", "scratch", "spill", "tab",
-        "tree", "work",
+        "acc", "bits", "ctl", "direct", "far", "h", "handle", "ids", "ins", "more", "n4", "n8", "scratch", "spill",
+        "tab", "tree", "work",
     )  # fmt: skip
 
     def __init__(self, limits: Limits) -> None:
@@ -88,6 +90,7 @@ class Arrays:
         self.more: Words = np.zeros((order_base + limits.orders) * MORE_WORDS, np.int64)
         self.tree: Words = np.zeros(limits.levels + 2 * (limits.instruments + 1), np.int64)
         self.work: Words = np.zeros(limits.instruments + 1, np.int64)
+        self.ctl: Words = np.zeros((limits.instruments + 1) * CONTROL_WORDS, np.int64)
         self.h: Words = np.zeros(HEADER_WORDS, np.int64)
         self.h[NEXT_EXPIRY] = NEVER
         self.h[TELL_AT] = 1
@@ -102,7 +105,7 @@ class Arrays:
 
         arrays: tuple[npt.NDArray[Any], ...] = (
             self.h, self.ins, self.n4, self.n8, self.bits, self.far, self.tab, self.ids, self.direct, self.spill,
-            self.acc, self.scratch, self.more, self.tree, self.work,
+            self.acc, self.scratch, self.more, self.tree, self.work, self.ctl,
         )  # fmt: skip
         for place, array in enumerate(arrays[1:]):
             self.h[ADDRESSES + place] = array.ctypes.data
