@@ -51,11 +51,14 @@ MIN_EVENT_ROOM = 16
 POOL_ROWS = 1 << 15
 _DEFINITIONS = (
     CommandKind.INSTRUMENT_DEFINE, CommandKind.ACCOUNT_DEFINE, CommandKind.CONTROL_SET, CommandKind.LIMIT_SET,
+    CommandKind.COLLATERAL_SET, CommandKind.FIXING_SET, CommandKind.MARGIN_SET, CommandKind.FEE_SET,
+    CommandKind.CAP_SET, CommandKind.KILL_SET,
 )  # fmt: skip
+_RESTATES = (CommandKind.POSITION_RESTORE, CommandKind.BALANCE_RESTORE, CommandKind.DAY_START)
 # Acts that are in place at each stage of the trading day (R44).
 _BY_STAGE = {
     FRESH: (*_DEFINITIONS, CommandKind.PHASE_SET, CommandKind.AUCTION_UNCROSS, CommandKind.DAY_OPEN),
-    RESTATING: (*_DEFINITIONS, CommandKind.DAY_START),
+    RESTATING: (*_DEFINITIONS, *_RESTATES),
     OPEN: (*_DEFINITIONS, CommandKind.PHASE_SET, CommandKind.AUCTION_UNCROSS),
 }
 
@@ -71,6 +74,13 @@ class State:
         self.controls: list[dict[str, Any]] = []  # what control.set has named, by instrument
         self.account_numbers: dict[str, int] = {}
         self.account_terms: list[dict[str, str]] = []
+        self.commodities: dict[str, int] = {}
+        self.ccys: dict[str, int] = {}  # of accounts, margins, fees and fixings
+        self.fixings: dict[tuple[str, str], tuple[str, str]] = {}  # (of, per): date, rate
+        self.margins: dict[tuple[int, str], int] = {}  # (instrument, currency)
+        self.fees: dict[tuple[int, str], tuple[str, int, int, int]] = {}  # basis, taker, maker, auction
+        self.caps: dict[tuple[str, str], int] = {}  # (commodity, owner or "")
+        self.kills: set[tuple[str, str]] = set()  # (scope, whom)
         self.members: dict[str, int] = {}
         self.owners: dict[str, int] = {}
         self.groups: dict[str, int] = {"": 0}

@@ -48,12 +48,15 @@ World = Mapping[str, Any]
 # Vietnam has had this one offset, without summer time, since 1975.
 HO_CHI_MINH: Final = timezone(timedelta(hours=7), "Asia/Ho_Chi_Minh")
 
-PASSING: Final = frozenset({"trading_day", "seq", "time"})
-"""The keys of a dump that a new day changes: its name, and how many commands and how late it is by then."""
+PASSING: Final = frozenset({"trading_day", "seq", "time", "income"})
+"""The keys of a dump that a new day changes: its name, how many commands and how late it is by then, and what the
+exchange has taken in."""
 
 
 STATE: Final = frozenset({"phase", "override", "last_price", "close_price", "controls", "limits"})
 """What a dump says of an instrument besides its terms."""
+ACCOUNT_STATE: Final = ("balance", "checked")
+"""What a dump says of an account besides its terms."""
 
 
 def trading_day_of(now_ns: int) -> str:
@@ -100,8 +103,10 @@ def genesis(instruments: Iterable[Mapping[str, Any]], accounts: Iterable[Mapping
             }
             for terms in instruments
         ],
-        "accounts": [dict(account) for account in accounts],
+        "accounts": [{**account, "balance": 0, "checked": 0} for account in accounts],
         "orders": [],
+        **{key: [] for key in ("positions", "fixings", "margins", "fees", "caps", "kills")},
+        "income": {},
     }
 
 
@@ -159,7 +164,10 @@ def restatement(
     acts += [_act(CommandKind.INSTRUMENT_DEFINE, terms) for terms in instruments if terms["symbol"] not in known]
     for terms in world["instruments"]:
         acts += _control_acts(terms)
-    acts += [_act(CommandKind.ACCOUNT_DEFINE, account) for account in world["accounts"]]
+    for account in world["accounts"]:
+        terms = {key: value for key, value in account.items() if key not in ACCOUNT_STATE}
+        acts.append(_act(CommandKind.ACCOUNT_DEFINE, terms))
+    acts += _money_acts(world)
     acts += [_act(CommandKind.ACCOUNT_DEFINE, account) for account in accounts if account["account"] not in named]
     seq = first_seq
     for rows, payload in (*_act_blocks(acts), *_order_blocks(world), *_act_blocks([_act(CommandKind.DAY_START, {})])):
@@ -189,6 +197,26 @@ def _control_acts(terms: Mapping[str, Any]) -> list[_Act]:
         said = {key: limits[key] for key in ("step", "side", "locked")}
         settlement = Tick.parse(terms["tick"]).text(limits["settlement"])
         acts.append(_act(CommandKind.LIMIT_SET, {"symbol": symbol, "settlement": settlement, **said}))
+    return acts
+
+
+def _money_acts(world: World) -> list[_Act]:
+    """What restates fixings, margins, fees, caps, kill switches, positions and balances (R72-R78), in this order."""
+    acts = [_act(CommandKind.FIXING_SET, fixing) for fixing in world["fixings"]]
+    acts += [_act(CommandKind.MARGIN_SET, margin) for margin in world["margins"]]
+    acts += [_act(CommandKind.FEE_SET, fee) for fee in world["fees"]]
+    for cap in world["caps"]:
+        acts.append(_act(CommandKind.CAP_SET, {key: value for key, value in cap.items() if value != ""}))
+    for kill in world["kills"]:
+        acts.append(_act(CommandKind.KILL_SET, {kill["scope"]: kill["whom"] or 1, "on": 1}))
+    for position in world["positions"]:
+        if position["lots"]:
+            said = {key: position[key] for key in ("account", "symbol", "lots")}
+            acts.append(_act(CommandKind.POSITION_RESTORE, said))
+    for account in world["accounts"]:
+        if account["balance"] or account["checked"]:
+            said = {key: account[key] for key in ("account", *ACCOUNT_STATE)}
+            acts.append(_act(CommandKind.BALANCE_RESTORE, said))
     return acts
 
 

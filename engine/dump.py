@@ -5,15 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from engine.apply import State
 from engine.core.layout import (
     ACCOUNT,
+    ACCOUNT_WORDS,
     ASIDE,
+    BALANCE,
     BEARS,
     BITS0,
+    BUYS_OPEN,
+    CHECKED,
     CLOSE,
     CLOSE_KNOWN,
     CONTROL_WORDS,
+    COST_WORDS,
     DISPLAY,
     ENTRY_WORDS,
     EXPIRE,
@@ -24,6 +31,8 @@ from engine.core.layout import (
     FLAG_TIF,
     FLAG_TYPE,
     FLAGS,
+    GATE,
+    HELD,
     ICEBERG,
     INSTRUMENT_WORDS,
     LAST,
@@ -42,10 +51,13 @@ from engine.core.layout import (
     OUTSIDE,
     OVERRIDE,
     PHASE,
+    POSITION,
+    POSITION_WORDS,
     PRICE,
     QTY,
     REFERENCE,
     RUN_SIDE,
+    SELLS_OPEN,
     SESSION,
     SETTLEMENT,
     SHOWN,
@@ -53,12 +65,15 @@ from engine.core.layout import (
     STEP,
     STOPPED,
     STOPS,
+    STRIDE,
     SUSPENDED,
     UNPRICED,
     WINDOW,
     WINDOW_LO,
 )  # fmt: skip
 from engine.schema import POST_ONLY, AuctionStep, OrdType, Phase, Side, Smp, TimeInForce, word
+
+FEE_KEYS = ("basis", "taker", "maker", "auction")
 
 
 def dump(state: State) -> dict[str, Any]:
@@ -71,7 +86,36 @@ def dump(state: State) -> dict[str, Any]:
         "time": state.time,
         "next_trade_id": state.next_trade_id,
         "instruments": [_instrument(state, number, terms) for number, terms in enumerate(state.instrument_terms, 1)],
-        "accounts": [dict(terms) for terms in state.account_terms],
+        "accounts": [_account(state, number, terms) for number, terms in enumerate(state.account_terms, 1)],
+        "positions": _positions(state),
+        "fixings": [
+            {"ccy": ccy, "per": per, "date": on, "rate": rate}
+            for (ccy, per), (on, rate) in sorted(state.fixings.items())
+        ],
+        "margins": [
+            {"symbol": _symbol(state, number), "ccy": ccy, "per_lot": per_lot}
+            for (number, ccy), per_lot in sorted(state.margins.items())
+        ],
+        "fees": [
+            {
+                "symbol": _symbol(state, number),
+                "ccy": ccy,
+                "basis": basis,
+                "taker": taker,
+                "maker": maker,
+                "auction": both,
+            }
+            for (number, ccy), (basis, taker, maker, both) in sorted(state.fees.items())
+        ],
+        "caps": [
+            {"commodity": commodity, "owner": owner, "lots": lots}
+            for (commodity, owner), lots in sorted(state.caps.items())
+        ],
+        "kills": [{"scope": scope, "whom": whom} for scope, whom in sorted(state.kills)],
+        "income": {
+            ccy: int(state.arrays.cost[number * int(state.arrays.h[STRIDE]) * COST_WORDS])
+            for ccy, number in sorted(state.ccys.items())
+        },
         "orders": [
             _order(state, record, symbol)
             for symbol, number in state.symbols.items()
@@ -79,6 +123,30 @@ def dump(state: State) -> dict[str, Any]:
             for record in queue(state, level)
         ],
     }
+
+
+def _symbol(state: State, number: int) -> str:
+    symbol: str = state.instrument_terms[number - 1]["symbol"]
+    return symbol
+
+
+def _account(state: State, number: int, terms: dict[str, str]) -> dict[str, Any]:
+    acc, a = state.arrays.acc, number * ACCOUNT_WORDS
+    return {**terms, "balance": int(acc[a + BALANCE]), "checked": int(bool(acc[a + GATE] & CHECKED))}
+
+
+def _positions(state: State) -> list[dict[str, Any]]:
+    """Positions, open lots and what is held (R71, R74), of every account and instrument that has any."""
+    stride, accounts = int(state.arrays.h[STRIDE]), len(state.account_terms)
+    cells = state.arrays.pos.reshape(-1, stride, POSITION_WORDS)[: accounts + 1]
+    return [
+        {
+            "account": state.account_terms[account - 1]["account"], "symbol": _symbol(state, number),
+            "lots": int(cells[account, number, POSITION]), "buys": int(cells[account, number, BUYS_OPEN]),
+            "sells": int(cells[account, number, SELLS_OPEN]), "held": int(cells[account, number, HELD]),
+        }
+        for account, number in np.argwhere(cells[:, :, :HELD].any(axis=2)).tolist()
+    ]  # fmt: skip
 
 
 def _instrument(state: State, number: int, terms: dict[str, Any]) -> dict[str, Any]:

@@ -38,6 +38,14 @@ class CommandKind(IntEnum):
     AUCTION_UNCROSS = 21
     CONTROL_SET = 22
     LIMIT_SET = 23
+    COLLATERAL_SET = 24
+    FIXING_SET = 25
+    MARGIN_SET = 26
+    FEE_SET = 27
+    CAP_SET = 28
+    KILL_SET = 29
+    POSITION_RESTORE = 30
+    BALANCE_RESTORE = 31
 
 
 ACT_FIRST: Final = 16
@@ -73,6 +81,14 @@ class EventKind(IntEnum):
     CONTROLS_SET = 26
     LIMITS_SET = 27
     CALL_EXTENDED = 28
+    COLLATERAL_SET = 29
+    FIXING_SET = 30
+    MARGIN_SET = 31
+    FEES_SET = 32
+    CAP_SET = 33
+    KILL_SET = 34
+    POSITION_RESTORED = 35
+    BALANCE_RESTORED = 36
 
 
 class Side(IntEnum):
@@ -169,6 +185,7 @@ class Reason(IntEnum):
     MIN_QTY = 10
     LEVELS_FULL = 11
     PRICE_LIMIT = 12
+    KILL_SWITCH = 13
 
 
 class Code(IntEnum):
@@ -187,6 +204,9 @@ class Code(IntEnum):
     UNKNOWN_ORDER = 10
     NOT_OWNER = 11
     TOO_LATE = 12
+    KILLED_ACCOUNT = 13
+    KILLED_MEMBER = 14
+    KILLED_EXCHANGE = 15
     PHASE = 16
     MAX_ORDER_QTY = 17
     TICK_SIZE = 18
@@ -196,6 +216,8 @@ class Code(IntEnum):
     MAX_ORDER_VALUE = 22
     CLOSE_PRICE = 23
     POST_ONLY = 24
+    POSITION_CAP = 25
+    MARGIN = 26
     DAY_ID_LIMIT = 27
     ORDERS_FULL = 28
     FAR_LEVELS_FULL = 29
@@ -224,6 +246,9 @@ CODE_TEXT: Final[dict[Code, str]] = {
     Code.UNKNOWN_ORDER: "no such live order",
     Code.NOT_OWNER: "the order belongs to another account",
     Code.TOO_LATE: "the order has already ended",
+    Code.KILLED_ACCOUNT: "the account's trading has been stopped by its kill switch",
+    Code.KILLED_MEMBER: "the member's trading has been stopped by its kill switch",
+    Code.KILLED_EXCHANGE: "all trading has been stopped by the exchange's kill switch",
     Code.PHASE: "the trading phase does not permit this request",
     Code.MAX_ORDER_QTY: "the quantity is above the instrument's maximum order size",
     Code.TICK_SIZE: "the price is not a whole number of ticks",
@@ -233,6 +258,8 @@ CODE_TEXT: Final[dict[Code, str]] = {
     Code.MAX_ORDER_VALUE: "the value is above the instrument's maximum order value",
     Code.CLOSE_PRICE: "in this phase orders trade at the closing price only, and this is not it",
     Code.POST_ONLY: "the post-only order would trade at once",
+    Code.POSITION_CAP: "the beneficial owner would hold more lots of the commodity than allowed",
+    Code.MARGIN: "the free collateral does not cover the order",
     Code.DAY_ID_LIMIT: "the venue's table of client order ids is full for this trading day",
     Code.ORDERS_FULL: "the venue holds its maximum number of live orders",
     Code.FAR_LEVELS_FULL: "too many price levels lie outside the book's window",
@@ -261,6 +288,9 @@ CODE_RULE: Final[dict[Code, int]] = {
     Code.UNKNOWN_ORDER: 7,
     Code.NOT_OWNER: 8,
     Code.TOO_LATE: 7,
+    Code.KILLED_ACCOUNT: 77,
+    Code.KILLED_MEMBER: 77,
+    Code.KILLED_EXCHANGE: 77,
     Code.PHASE: 9,
     Code.MAX_ORDER_QTY: 10,
     Code.TICK_SIZE: 11,
@@ -270,6 +300,8 @@ CODE_RULE: Final[dict[Code, int]] = {
     Code.MAX_ORDER_VALUE: 66,
     Code.CLOSE_PRICE: 59,
     Code.POST_ONLY: 13,
+    Code.POSITION_CAP: 76,
+    Code.MARGIN: 74,
     Code.DAY_ID_LIMIT: 15,
     Code.ORDERS_FULL: 15,
     Code.FAR_LEVELS_FULL: 15,
@@ -318,6 +350,8 @@ WINDOW_SLICES: Final = 8  # of a look-back window of the volatility trigger (R69
 DEFAULT_SHORT_MS: Final = 60_000
 DEFAULT_LONG_MS: Final = 600_000
 MAX_WINDOW_MS: Final = 86_400_000
+MAX_CURRENCIES: Final = 15
+MAX_MARGIN: Final = 1 << 60  # of an account, in minor units
 DEFAULT_PROTECTION_TICKS: Final = 100
 MAX_BLOCK_ROWS: Final = 4096
 MAX_PAYLOAD_BYTES: Final = 1 << 20
@@ -517,6 +551,14 @@ OP_WORDS: Final[dict[str, CommandKind]] = {
     "auction.uncross": CommandKind.AUCTION_UNCROSS,
     "control.set": CommandKind.CONTROL_SET,
     "limit.set": CommandKind.LIMIT_SET,
+    "collateral.set": CommandKind.COLLATERAL_SET,
+    "fixing.set": CommandKind.FIXING_SET,
+    "margin.set": CommandKind.MARGIN_SET,
+    "fee.set": CommandKind.FEE_SET,
+    "cap.set": CommandKind.CAP_SET,
+    "kill.set": CommandKind.KILL_SET,
+    "position.restore": CommandKind.POSITION_RESTORE,
+    "balance.restore": CommandKind.BALANCE_RESTORE,
 }
 
 EVENT_WORDS_JSON: Final[dict[EventKind, str]] = {
@@ -547,6 +589,14 @@ EVENT_WORDS_JSON: Final[dict[EventKind, str]] = {
     EventKind.CONTROLS_SET: "controls.set",
     EventKind.LIMITS_SET: "limits.set",
     EventKind.CALL_EXTENDED: "call.extended",
+    EventKind.COLLATERAL_SET: "collateral.set",
+    EventKind.FIXING_SET: "fixing.set",
+    EventKind.MARGIN_SET: "margin.set",
+    EventKind.FEES_SET: "fees.set",
+    EventKind.CAP_SET: "cap.set",
+    EventKind.KILL_SET: "kill.set",
+    EventKind.POSITION_RESTORED: "position.restored",
+    EventKind.BALANCE_RESTORED: "balance.restored",
 }
 
 

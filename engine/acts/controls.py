@@ -13,6 +13,7 @@ from engine.core.layout import (
     BAND,
     BAND_MAX,
     BAND_MIN,
+    BY_ACCOUNT,
     BY_TRIGGER,
     BY_VALUE,
     CONTROL_WORDS,
@@ -136,7 +137,8 @@ def _arm(state: State, number: int, controls: dict[str, Any]) -> None:
         ctl[c + SLICE_NS + w] = controls.get(f"{window}_ms", default) * 1_000_000 // WINDOW_SLICES
     gates = BY_VALUE if value or band else 0
     gates |= BY_TRIGGER if ctl[c + TICKS] or ctl[c + TICKS + 1] else 0
-    state.arrays.ins[number * INSTRUMENT_WORDS + GATED] = gates
+    row = number * INSTRUMENT_WORDS
+    state.arrays.ins[row + GATED] = gates | (int(state.arrays.ins[row + GATED]) & BY_ACCOUNT)
 
 
 def begin_controls(state: State, number: int, low: int, high: int, reference: int) -> None:

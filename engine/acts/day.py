@@ -7,6 +7,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from engine.acts.common import Fact, Refusal, check_keys, integer
+from engine.acts.risk import positions_balance
 from engine.core.layout import NEXT_TRADE, OPEN, RESTATING, RESTORED, STAGE
 from engine.schema import Code, EventKind
 
@@ -38,5 +39,7 @@ def start_day(state: State, terms: dict[str, Any]) -> list[Fact]:
     """day.start: the world is restated, trading may begin."""
     h = state.arrays.h
     check_keys(terms, set())
+    if not positions_balance(state):
+        raise Refusal(Code.BAD_TERMS)
     h[STAGE] = OPEN
     return [Fact(EventKind.DAY_STARTED, qty=int(h[RESTORED]))]

@@ -8,6 +8,7 @@ import numpy as np
 
 from engine.acts.common import Fact, Refusal, check_keys, enter_phase, integer, name, price_of, text
 from engine.acts.controls import begin_controls
+from engine.acts.costs import settle, value_of
 from engine.core.layout import (
     ASIDE,
     BEST,
@@ -15,6 +16,7 @@ from engine.core.layout import (
     BITS1,
     BITS2,
     BITS_USED,
+    COMMODITY,
     FAR_BASE,
     FAR_LEVELS,
     FAR_USED,
@@ -64,7 +66,7 @@ if TYPE_CHECKING:
     from engine.apply import State
 
 REQUIRED = {"symbol", "ccy", "unit", "contract_size", "tick", "min_price", "max_price", "max_order_qty"}
-OPTIONAL = frozenset({"name", "group", "protection_ticks", "reference_price", "window_ticks"})
+OPTIONAL = frozenset({"name", "group", "commodity", "protection_ticks", "reference_price", "window_ticks"})
 
 
 class _Band(NamedTuple):
@@ -104,12 +106,15 @@ def define_instrument(state: State, terms: dict[str, Any]) -> list[Fact]:
     name(terms, "unit")
     text(terms, "name")
     group = name(terms, "group") if "group" in terms else ""
+    commodity = name(terms, "commodity") if "commodity" in terms else group or symbol
     integer(terms, "contract_size", 1, MAX_CONTRACT_SIZE)
     max_qty = integer(terms, "max_order_qty", 1, MAX_ORDER_QTY)
     protection = integer(terms, "protection_ticks", 0, MAX_ORDER_QTY, DEFAULT_PROTECTION_TICKS)
     if symbol == SYMBOL_ALL:
         raise Refusal(Code.BAD_TERMS)
     band = _band(terms)
+    for ccy in state.ccys:
+        value_of(terms, state.fixings.get((terms["ccy"], ccy)))
     if symbol in state.symbols:
         raise Refusal(Code.INSTRUMENT_EXISTS)
     far_levels = 0 if band.width == band.high - band.low + 1 else MAX_FAR_LEVELS
@@ -151,6 +156,9 @@ def define_instrument(state: State, terms: dict[str, Any]) -> list[Fact]:
     _make_stops(state, row, number)
     begin_controls(state, number, band.low, band.high, band.reference)
     h[INSTRUMENTS] = number
+    ins[row + COMMODITY] = state.commodities.setdefault(commodity, len(state.commodities) + 1)
+    if state.ccys or state.caps:
+        settle(state, state.ccys, state.fixings, state.margins, state.fees)
     return [Fact(EventKind.INSTRUMENT_DEFINED, instrument=number, phase=Phase.CLOSED)]
 
 

@@ -6,6 +6,7 @@ everything else comes here.  Each function handles one command at offset `c` of 
 
 from __future__ import annotations
 
+from engine.core.accounts import exceeds, killed, move_lots
 from engine.core.book import append, far_full, is_far, join, stops_full, wait_as_stop
 from engine.core.calls import count_lots, edge_of
 from engine.core.controls import beyond_band, outside_contract, outside_limits, too_dear
@@ -20,6 +21,7 @@ from engine.core.layout import (
     BEARS,
     BEST,
     BUMP,
+    BY_ACCOUNT,
     BY_VALUE,
     CALLING,
     CLOSE,
@@ -39,6 +41,7 @@ from engine.core.layout import (
     FLAG_TYPE,
     FLAGS,
     FREE,
+    GATE,
     GATED,
     GIVES_UP,
     ICEBERG,
@@ -47,6 +50,7 @@ from engine.core.layout import (
     INSTRUMENT,
     INSTRUMENT_WORDS,
     INSTRUMENTS,
+    KILLED,
     LEAVERS,
     LEAVES,
     LEVEL,
@@ -189,6 +193,7 @@ def enter(s, c, x, account, instrument, order_id, price, qty, leaves, key, extra
     s.n8[x * NODE8 + PRICE] = price
     index_order(s, order_id, x)
     s.acc[account * ACCOUNT_WORDS + OPEN_ORDERS] += 1
+    move_lots(s, account, instrument, ((w0 >> 8) & 3) - 1, leaves, I(0))
 
 
 @outline
@@ -332,7 +337,7 @@ def is_lasting(tif):
 
 @outline
 def _gates(d, c, row, g):
-    """R9 to R13 and R59 of a place; 0 or the code."""
+    """R77, R9 to R13, R59, R66 to R68, R76 and R74 of a place; 0 or the code."""
     s = core(d)
     w0 = s.cmd[c]
     ord_type = (w0 >> 16) & 255
@@ -341,6 +346,9 @@ def _gates(d, c, row, g):
     permits = s.ins[row + PERMITS]
     mode = permits >> MODE_AT
     needed = _needed(ord_type, tif, high_word(s.cmd[c + 11]))
+    account = s.cmd[c + 15] & 0xFFFFFFFF
+    if s.acc[account * ACCOUNT_WORDS + GATE] & KILLED != 0:
+        return killed(door(s), account)
     if needed & permits != needed or (permits & LASTING_ONLY != 0 and not is_lasting(tif)):
         return I(WRONG_PHASE)
     if s.cmd[c + 3] > s.ins[row + MAX_QTY]:
@@ -367,6 +375,9 @@ def _gates(d, c, row, g):
     if flags & POST_ONLY != 0 and mode >= IN_CONTINUOUS and not suspended:
         if (price - s.ins[row + BEST + 1 - g]) * (1 - 2 * g) >= 0:
             return I(WOULD_TAKE)
+    if s.ins[row + GATED] & BY_ACCOUNT != 0 or s.acc[account * ACCOUNT_WORDS + GATE] != 0:
+        return exceeds(door(s), account, row // INSTRUMENT_WORDS, g, s.cmd[c + 3], I(0), _worth(door(s), c, row, g),
+                       True, True)  # fmt: skip
     return I(0)
 
 

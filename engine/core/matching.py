@@ -6,6 +6,7 @@ current only where the work is put aside or another function has to read them.
 
 from __future__ import annotations
 
+from engine.core.accounts import book_trade, move_lots, position_at
 from engine.core.book import (
     append,
     far_full,
@@ -38,6 +39,8 @@ from engine.core.layout import (
     ACCOUNT,
     ACCOUNT_WORDS,
     BEST,
+    BUYS_OPEN,
+    BY_ACCOUNT,
     BY_TRIGGER,
     CALLING,
     CAPACITY,
@@ -83,6 +86,7 @@ from engine.core.layout import (
     PENDING,
     PERMITS,
     PHASE,
+    POSITION,
     PREV,
     PRICE,
     QTY,
@@ -127,7 +131,11 @@ def release(s, x, status):
     b = close_entry(s, x, I(status))
     s.ids[b + ENTRY_END] = (I(status) << 40) | (I(s.n4[r4 + QTY]) - I(s.n4[r4 + LEAVES]))
     unindex_order(s, s.n8[x * NODE8 + ORDER_ID], x)
-    s.acc[I(s.n4[r4 + ACCOUNT]) * ACCOUNT_WORDS + OPEN_ORDERS] -= 1
+    account = I(s.n4[r4 + ACCOUNT])
+    s.acc[account * ACCOUNT_WORDS + OPEN_ORDERS] -= 1
+    left = I(s.n4[r4 + LEAVES])
+    if left != 0:
+        move_lots(s, account, I(s.n4[r4 + INSTRUMENT]), (I(s.n4[r4 + FLAGS]) & 3) - 1, -left, I(0))
     s.n8[x * NODE8 + ORDER_ID] = 0
     s.n4[r4 + NEXT] = h[FREE]
     h[FREE] = x
@@ -205,6 +213,8 @@ def prevent(d, n, x, m, q):
         s.n4[m4 + QTY] = I(s.n4[m4 + QTY]) - lots
         s.n4[r4 + LEAVES] = q_after
         s.n4[r4 + QTY] = qty - lots
+        move_lots(s, I(s.n4[r4 + ACCOUNT]), instrument, (flags & 3) - 1, -lots, I(0))
+        move_lots(s, I(s.n4[m4 + ACCOUNT]), instrument, 2 - (flags & 3), -lots, I(0))
         if I(s.n4[m4 + FLAGS]) & ICEBERG != 0:
             s.more[m * MORE_WORDS + SHOWN] = min(s.more[m * MORE_WORDS + SHOWN], rest_after)
         if rest_after == 0:
@@ -280,6 +290,8 @@ def _trade_shown(d, n, x, m, q):
               order_attributes(flags), s.n8[x * NODE8 + ORDER_ID], s.n8[m * NODE8 + PRICE], f, q,
               I(s.n4[x * NODE4 + QTY]) - q, trade_id, s.n8[m * NODE8 + ORDER_ID], I(s.n4[m4 + ACCOUNT]), I(0),
               rest)  # fmt: skip
+    book_trade(door(s), n, instrument, I(s.n4[x * NODE4 + ACCOUNT]), (flags & 3) - 1, I(s.n4[m4 + ACCOUNT]),
+               s.n8[m * NODE8 + PRICE], f)  # fmt: skip
     n += 1
     s.n4[m4 + LEAVES] = rest
     if rest == 0:
@@ -340,6 +352,8 @@ def sweep(s, n, x, row, og, limit, q):
     trades = h[NEXT_TRADE]
     first = s.ins[row + BEST + og]
     last = first
+    counted = s.ins[row + GATED] & BY_ACCOUNT != 0
+    done = I(0)
     while q > 0:
         price = s.ins[row + BEST + og]
         if (limit - price) * sign < 0:
@@ -369,6 +383,13 @@ def sweep(s, n, x, row, og, limit, q):
             h[NEXT_TRADE] = trade_id + 1
             put_trade(s, n, I(TRADE), instrument, account, phase, attributes, order_id, price, f, q, qty - q,
                       trade_id, s.n8[m * NODE8 + ORDER_ID], I(s.n4[m4 + ACCOUNT]), I(0), rest)  # fmt: skip
+            if counted:
+                book_trade(door(s), n, instrument, account, 1 - og, I(s.n4[m4 + ACCOUNT]), price, f)
+            else:
+                p = position_at(s, I(s.n4[m4 + ACCOUNT]), instrument)
+                s.pos[p + POSITION] -= sign * f
+                s.pos[p + BUYS_OPEN + og] -= f
+                done += f
             n += 1
             s.n4[m4 + LEAVES] = rest
             if rest > 0:
@@ -395,6 +416,10 @@ def sweep(s, n, x, row, og, limit, q):
             break
         if met:
             n, q = prevent(door(s), n, x, m, q)
+    if done != 0:
+        p = position_at(s, account, instrument)
+        s.pos[p + POSITION] += sign * done
+        s.pos[p + BUYS_OPEN + 1 - og] -= done
     if h[NEXT_TRADE] != trades:
         note_trades(door(s), row, first, last)
     return n, q

@@ -6,6 +6,7 @@ hold the way of a plain order in a continuous phase, which is nearly every order
 
 from __future__ import annotations
 
+from engine.core.accounts import exceeds, killed, move_lots
 from engine.core.book import (
     append,
     far_full,
@@ -53,11 +54,13 @@ from engine.core.ids import add_id, find_id, find_key, find_order, fold_low, is_
 from engine.core.lane import I, inline, outline
 from engine.core.layout import (
     ACCOUNT,
+    ACCOUNT_WORDS,
     ACCOUNTS,
     APART,
     ASIDE,
     BEARS,
     BEST,
+    BY_ACCOUNT,
     BY_VALUE,
     CALLING,
     CURSOR,
@@ -71,6 +74,7 @@ from engine.core.layout import (
     FLAG_TIF,
     FLAG_TYPE,
     FLAGS,
+    GATE,
     GATED,
     GIVES_UP,
     ICEBERG,
@@ -79,6 +83,7 @@ from engine.core.layout import (
     INSTRUMENT,
     INSTRUMENT_WORDS,
     INSTRUMENTS,
+    KILLED,
     LEAVES,
     LEVEL,
     LIVE,
@@ -177,6 +182,8 @@ def place(s, n, c):
     account = s.cmd[c + 15] & 0xFFFFFFFF
     if account - 1 >= h[ACCOUNTS] or account == 0:
         return reject_place(door(s), n, c, I(UNKNOWN_ACCOUNT))
+    if s.acc[account * ACCOUNT_WORDS + GATE] != 0:
+        return place_other(door(s), n, c)
     g = ((w0 >> 8) & 255) - 1
     limit_order = (w0 >> 16) & 255 == LIMIT
     tif = (w0 >> 24) & 255
@@ -299,8 +306,11 @@ def may_leave(s, x, row, permit):
 
 @outline
 def _amend_gates(d, c, x, flags, row, g):
-    """R9, R5 and R16 of an amend of record x; 0 or the code."""
+    """R77, R9, R5 and R16 of an amend of record x; 0 or the code."""
     s = core(d)
+    account = I(s.n4[x * NODE4 + ACCOUNT])
+    if s.acc[account * ACCOUNT_WORDS + GATE] & KILLED != 0:
+        return killed(door(s), account)
     if not may_leave(s, x, row, I(MAY_AMEND)):
         return I(WRONG_PHASE)
     has = I(s.n4[x * NODE4 + FLAGS])
@@ -343,6 +353,11 @@ def _amend_prices(d, c, x, flags, row, g):
     if in_book and (has >> FLAG_POST) & 1 != 0 and s.ins[row + PERMITS] >> MODE_AT >= IN_CONTINUOUS:
         if (price - s.ins[row + BEST + 1 - g]) * (1 - 2 * g) >= 0:
             return I(WOULD_TAKE)
+    account = I(s.n4[x * NODE4 + ACCOUNT])
+    if s.ins[row + GATED] & BY_ACCOUNT != 0 or s.acc[account * ACCOUNT_WORDS + GATE] != 0:
+        code = _exceeds(door(s), c, x, flags, account, g, price)
+        if code != 0:
+            return code
     if _brings_id(s, c) and s.h[IDS] >= s.h[ID_LIMIT]:
         return I(DAY_ID_LIMIT)
     if flags & HAS_PRICE != 0 and in_book and is_far(s, row, price) and far_full(door(s), row, g, price):
@@ -356,11 +371,31 @@ def _amend_prices(d, c, x, flags, row, g):
 def _costs_too_much(d, c, x, flags, row, price):
     """R66 of an amend of record x, which has or gets `price`."""
     s = core(d)
+    qty = s.cmd[c + 3] if flags & HAS_QTY != 0 else I(s.n4[x * NODE4 + QTY])
+    return too_dear(s, row, _amend_worth(s, c, x, flags, price), qty)
+
+
+@inline
+def _amend_worth(s, c, x, flags, price):
+    """The price by which an amended order is valued, which has or gets `price` (R66)."""
     has = I(s.n4[x * NODE4 + FLAGS])
     if has & STOPPED != 0 and (has >> FLAG_TYPE) & 7 == STOP:
-        price = s.cmd[c + 10] if flags & HAS_STOP != 0 else stop_price_of(s, x)
-    qty = s.cmd[c + 3] if flags & HAS_QTY != 0 else I(s.n4[x * NODE4 + QTY])
-    return too_dear(s, row, price, qty)
+        return s.cmd[c + 10] if flags & HAS_STOP != 0 else stop_price_of(s, x)
+    return price
+
+
+@outline
+def _exceeds(d, c, x, flags, account, g, price):
+    """R76 and R74 of an amend of record x; 0 or the code."""
+    s = core(d)
+    qty = I(s.n4[x * NODE4 + QTY])
+    leaves = I(s.n4[x * NODE4 + LEAVES])
+    total = s.cmd[c + 3] if flags & HAS_QTY != 0 else qty
+    after = max(total - qty + leaves, I(0))
+    raises = total > qty
+    valued = raises or flags & (HAS_PRICE | HAS_STOP) != 0
+    return exceeds(door(s), account, I(s.n4[x * NODE4 + INSTRUMENT]), g, after, leaves,
+                   _amend_worth(s, c, x, flags, price), raises, valued)  # fmt: skip
 
 
 @inline
@@ -410,6 +445,7 @@ def amend(s, n, c):
     if (
         s.ins[row + PHASE] != CONTINUOUS
         or s.ins[row + GATED] != 0
+        or s.acc[account * ACCOUNT_WORDS + GATE] != 0
         or flags & (HAS_STOP | HAS_EXPIRE) != 0
         or has & (APART | ICEBERG) != 0
     ):
@@ -431,6 +467,7 @@ def amend(s, n, c):
         _rename(door(s), c, x, account)
     left = total - filled
     keeps = price == old_price and total <= old_qty
+    move_lots(s, account, I(s.n4[r4 + INSTRUMENT]), g, left - leaves, I(0))
     if not keeps:
         leave(s, x, g)
     s.n4[r4 + QTY] = total
@@ -476,6 +513,7 @@ def _amend_other(d, n, c, x):
     if _brings_id(s, c):
         _rename(door(s), c, x, I(s.n4[r4 + ACCOUNT]))
     left = total - filled
+    move_lots(s, I(s.n4[r4 + ACCOUNT]), I(s.n4[r4 + INSTRUMENT]), g, left - leaves, I(0))
     if not keeps:
         withdraw(door(s), x)
         if flags & HAS_PRICE != 0:

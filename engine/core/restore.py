@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine.core.accounts import BY_MARGIN, overloads
 from engine.core.book import append, join, wait_as_stop
 from engine.core.controls import outside_contract, outside_limits
 from engine.core.entry import (
@@ -102,6 +103,8 @@ def restore(d, n, c):
     price = s.cmd[c + 2] if ord_type != STOP else I(0)
     if (ord_type != STOP and outside_contract(s, row, price)) or (stop and outside_contract(s, row, s.cmd[c + 10])):
         return reject_place(door(s), n, c, I(PRICE_BAND))
+    if overloads(door(s), account, instrument, g, high_word(s.cmd[c + 11])):
+        return reject_place(door(s), n, c, I(BY_MARGIN))
     suspended = not stop and outside_limits(s, row, price)
     code = room_for(door(s), c, row, g, price, not stop and not suspended, stop)
     if code != 0:

@@ -7,6 +7,7 @@ present one has come, WORK_SUB how far within a step.
 
 from __future__ import annotations
 
+from engine.core.accounts import charge, move_lots
 from engine.core.book import append, far_full, is_far, leave, level_at, unlink
 from engine.core.calls import begin_call, edge_of, equilibrium, forget_told, tell
 from engine.core.controls import empty_windows, note_window, outside_limits
@@ -26,8 +27,10 @@ from engine.core.layout import (
     ACCOUNT,
     ACTIVATES,
     ASIDE,
+    AUCTION,
     BEST,
     BUMP,
+    BY_ACCOUNT,
     BY_TRIGGER,
     CALLING,
     CAPACITY,
@@ -227,6 +230,11 @@ def _trade_volume(d, n, row):
                   order_attributes(flags) | (marks << 16), s.n8[x * NODE8 + ORDER_ID], price, lots, rest - lots,
                   I(s.n4[x * NODE4 + QTY]) - rest + lots, trade_id, s.n8[m * NODE8 + ORDER_ID],
                   I(s.n4[m * NODE4 + ACCOUNT]), I(0), other - lots)  # fmt: skip
+        move_lots(s, I(s.n4[x * NODE4 + ACCOUNT]), instrument, I(0), -lots, lots)
+        move_lots(s, I(s.n4[m * NODE4 + ACCOUNT]), instrument, I(1), -lots, -lots)
+        if s.ins[row + GATED] & BY_ACCOUNT != 0:
+            charge(door(s), n, instrument, I(s.n4[x * NODE4 + ACCOUNT]), I(s.n4[m * NODE4 + ACCOUNT]), I(AUCTION),
+                   I(AUCTION), price, lots)  # fmt: skip
         n += 1
         h[UNCROSS_LEFT] -= lots
         _fill(s, x, lots)
