@@ -12,7 +12,7 @@ from benchmarks.measure import RESULTS, ROOT
 REPORT: Final = ROOT / "benchmarks" / "RESULTS.md"
 README: Final = ROOT / "README.md"
 FIGURES: Final = ("<!-- figures: written by python -m benchmarks.run -->\n", "<!-- end of figures -->\n")
-BENCHES: Final = ("kernel", "auction", "journal", "wire", "feed", "real_flow")
+BENCHES: Final = ("kernel", "versions", "auction", "journal", "wire", "feed", "real_flow")
 
 Result = dict[str, Any]
 
@@ -68,6 +68,10 @@ def targets(results: dict[str, Result]) -> list[list[str]]:
         for name, found in workloads.items():
             call = found["one_call"]["p50_ns"]
             promise(f"one-command call, {name}: under 2 µs at the median", f"{call / 1000:.2f} µs", call < 2_000)
+    for name, found in results.get("versions", {}).get("workloads", {}).items():
+        share = found["share"]
+        text = f"{name}: at least 0.65 of the throughput before phases, auctions, limits and margin"
+        promise(text, spread(share), share["median"] >= 0.65)
     if calls := results.get("auction"):
         largest = calls["rows"][-1]
         size = f"{largest['orders']:,} orders on {calls['levels']:,} levels"
@@ -132,6 +136,22 @@ def kernel(result: Result) -> list[str]:
         figures = [number(call[key] / 1000) for key in ("p50_ns", "p99_ns", "p999_ns", "max_ns")]
         rows.append([name, *figures, number(call["cpu_ns"] / 1000), f"{call['calls']:,}"])
     return lines + table(["workload", "p50 µs", "p99 µs", "p99.9 µs", "max µs", "mean CPU µs", "calls"], rows)
+
+
+def versions(result: Result) -> list[str]:
+    """The core beside an earlier one."""
+    lines = [
+        "## Beside an earlier version",
+        "",
+        f"The core of commit {result['before']} and the present one, in processes of their own and interleaved",
+        "rounds on the same streams; thread CPU time, ns a command, and throughput now as a share of what it was.",
+        "",
+    ]
+    rows = [
+        [name, spread(found["before_ns"]), spread(found["now_ns"]), spread(found["share"])]
+        for name, found in result["workloads"].items()
+    ]
+    return lines + table(["workload", "before", "now", "share"], rows)
 
 
 def auction(result: Result) -> list[str]:
@@ -260,7 +280,7 @@ def render(results: dict[str, Result]) -> str:
         )
     if promised := targets(results):
         lines += ["", "## Promises", "", *table(["promise", "measured", ""], promised)]
-    sections = (kernel, auction, journal, wire, feed, real_flow)
+    sections = (kernel, versions, auction, journal, wire, feed, real_flow)
     for name, section in zip(BENCHES, sections, strict=True):
         if name in results:
             lines += section(results[name])

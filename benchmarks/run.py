@@ -9,7 +9,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks import bench_auction, bench_feed, bench_journal, bench_kernel, bench_wire, real_flow, report
+from benchmarks import (
+    bench_auction,
+    bench_feed,
+    bench_journal,
+    bench_kernel,
+    bench_versions,
+    bench_wire,
+    real_flow,
+    report,
+)
 from benchmarks.measure import ROOT, progress, save
 
 FLOW_FOLDER: Final = ROOT.parent / "shared" / "data"
@@ -28,6 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     """The command line; 1 if the two matchers differ on real flow (every bench asserts its own result)."""
     benches: dict[str, Callable[[bool, Path | None], dict[str, Any] | None]] = {
         "kernel": lambda quick, _: bench_kernel.run(quick=quick),
+        "versions": lambda quick, _: bench_versions.run(quick=quick),
         "auction": lambda quick, _: bench_auction.run(quick=quick),
         "journal": lambda quick, folder: bench_journal.run(quick=quick, folder=folder),
         "wire": lambda quick, folder: bench_wire.run(quick=quick, folder=folder),
