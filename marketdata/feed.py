@@ -127,7 +127,7 @@ class Feed:
         self._dirty: list[Market] = []
         self._defined: Market | None = None
         self._phased: set[int] = set()
-        self._auctioned: set[int] = set()
+        self._auctioned: dict[int, Auction] = {}  # what was told before the command, by instrument
         self._resting: dict[int, int | None] = {}  # price of each order in a book, by order_id; None: it has none
         self._icebergs: dict[int, list[int]] = {}  # of those that are icebergs: what it shows anew, what it shows now
         self._incoming: tuple[int, Market, int, int | None] | None = None  # order_id, market, side, price
@@ -305,8 +305,8 @@ class Feed:
 
     def _set_auction(self, market: Market, auction: Auction) -> None:
         if market.auction != auction:
+            self._auctioned.setdefault(market.number, market.auction)
             market.auction = auction
-            self._auctioned.add(market.number)
 
     def _publish(self, seq: int, time: int) -> Iterator[Change]:
         """Close a command: give each market's change, in the order in which the command touched them."""
@@ -321,7 +321,7 @@ class Feed:
             status = market.number in self._phased
             if status:
                 market.status_seq, market.status_time = seq, time
-            auction = market.number in self._auctioned
+            auction = self._auctioned.get(market.number, market.auction) != market.auction
             if auction:
                 market.auction_seq, market.auction_time = seq, time
             defined = market is self._defined
