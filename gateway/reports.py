@@ -288,6 +288,9 @@ def exec_to_json(event: AnyEvent, order: Order, directory: Directory) -> dict[st
         out["last_px"] = directory.price_text(event.instrument, event.price)
         out["last_qty"] = event.qty
         out["trade_id"] = event.trade_id
+        fee = event.fee if order.order_id == event.order_id else event.resting_fee
+        if fee:
+            out["fee"] = fee
         if event.flags & UNCROSS:
             out["auction"] = True
             if event.flags & SELF_MATCH:
