@@ -55,7 +55,7 @@ class Flow:
     that its acts should have brought. `fixed` overrides drawn fields of the mix.
     """
 
-    def __init__(self, seed: int, **fixed: Any) -> None:
+    def __init__(self, seed: int | tuple[int, int], **fixed: Any) -> None:
         self.rng = np.random.Generator(np.random.PCG64(seed))
         self.mix: Mix = draw_mix(self.rng, fixed)
         self.days = Days(self.rng, self.mix)
@@ -434,6 +434,10 @@ class Flow:
                     row["instrument"] = rng.integers(0, len(self.terms) + 1)
                     row["side"] = rng.integers(0, 3)
                     row["flags"] = OF_SESSION if rng.random() < 0.4 else 0
+                # Now and then for an account, an instrument or a side that there is not.
+                if rng.random() < 0.04:
+                    wrong = ("account", "instrument", "side")[rng.integers(3)]
+                    row[wrong] = {"account": self.accounts, "instrument": len(self.terms), "side": 2}[wrong] + 1
 
     # --- acts and damage --------------------------------------------------------------------------
 

@@ -234,7 +234,7 @@ def draw_mix(rng: np.random.Generator, fixed: dict[str, Any]) -> Mix:
     if style in ("calls", "closes"):
         kinds["act"] = max(kinds["act"], 0.01)  # without acts an instrument never leaves continuous
     width = int(rng.choice([1, 2, 4, 8, 20, 60]))
-    unpriced = style == "calls" and rng.random() < 0.35  # calls in which hardly anybody names a price
+    unpriced = style == "calls" and rng.random() < 0.5  # calls in which hardly anybody names a price
     busy = 0.25 if style in ("calls", "closes") else 1.0
     mix = Mix(
         instruments=instruments,

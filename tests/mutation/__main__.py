@@ -1,8 +1,8 @@
 """How many small wrong changes to the reference are noticed: `python -m tests.mutation [--quick] [--seed N] …`.
 
-Prints for each file how many mutants the scenario tables alone notice, how many with invariants and the differential
-run, and every survivor with its place. `equivalent.txt` lists mutants that change nothing anybody could see, each with
-the reason; one that is listed and noticed, or listed and no longer there, is named too.
+Prints the seed, for each file how many mutants the scenario tables alone notice and how many with invariants and the
+differential run, and every survivor with its place. `equivalent.txt` lists mutants that change nothing anybody could
+see, each with the reason; one that is listed and noticed, or listed and no longer there, is named too.
 """
 
 from __future__ import annotations
@@ -56,9 +56,12 @@ def report(verdicts: Sequence[Verdict], reasons: dict[str, str]) -> list[str]:
     noticed = Counter("table" if one.by.startswith("table") else one.by.split(" (")[0] for one in verdicts)
     lines.append("noticed first by: " + ", ".join(f"{name} {count}" for name, count in noticed.most_common()))
     for one in sorted(verdicts, key=lambda one: (one.mutant.path, one.mutant.number)):
-        if one.killed == (one.mutant.name in reasons):
-            word = "noticed, though listed as equivalent:" if one.killed else "survives:"
-            lines.append(f"{one.mutant.path}:{one.mutant.line}: {word} {one.mutant.name.partition(' | ')[2]}")
+        listed = one.mutant.name in reasons
+        if one.killed and not listed:
+            continue
+        word = "noticed, though listed as equivalent" if one.killed else "equivalent" if listed else "survives"
+        reason = f" ({reasons[one.mutant.name]})" if listed else ""
+        lines.append(f"{one.mutant.path}:{one.mutant.line}: {word}: {one.mutant.name.partition(' | ')[2]}{reason}")
     return lines
 
 
@@ -79,8 +82,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     seeds = [10_000 * options.seed + number for number in range(12 if options.quick else 80)]
     material = prepare(seeds, 1000 if options.quick else 1500)
     print(
-        f"{len(mutants)} of {len(everyone)} mutants, {len(material.cases)} cases, {len(seeds)} seeds,"
-        f" ready after {time.monotonic() - started:.0f} s",
+        f"seed {options.seed}: {len(mutants)} of {len(everyone)} mutants, {len(material.cases)} cases of tables,"
+        f" {len(seeds)} runs of generated flow from seed {seeds[0]}; ready after {time.monotonic() - started:.0f} s",
         flush=True,
     )
     for name in material.broken:

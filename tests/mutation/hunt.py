@@ -139,7 +139,8 @@ class Listener:
         return events
 
     def book(self, instrument: int) -> dict[str, Any]:
-        return self._look("book", instrument)
+        seen: dict[str, Any] = self._look("book", instrument)
+        return seen
 
     def indicative(self, instrument: int) -> Any:
         return self._look("indicative", instrument)

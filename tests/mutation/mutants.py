@@ -118,13 +118,13 @@ def _changes(node: ast.AST, function: str) -> Iterator[Site]:
 
                 text = f"{_short(node)}: {before} becomes {after}"
                 yield Site(node.lineno, function, "comparison", text, change)
-        case ast.Constant(value=int()) if not isinstance(node.value, bool):
-            for step in (1, -1):
+        case ast.Constant(value=int() as number) if not isinstance(number, bool):
+            for other_number in (number + 1, number - 1):
 
-                def count(value: int = node.value + step) -> None:
+                def count(value: int = other_number) -> None:
                     node.value = value
 
-                yield Site(node.lineno, function, "constant", f"{node.value} becomes {node.value + step}", count)
+                yield Site(node.lineno, function, "constant", f"{number} becomes {other_number}", count)
         case ast.If() | ast.While() | ast.IfExp():
 
             def negate() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.mutation.__main__ import LIST, read_reasons, report, sample
+from tests.mutation.__main__ import LIST, main, read_reasons, report, sample
 from tests.mutation.hunt import HUNTED, ROOT, SURVIVED, Material, Verdict, hunt, list_all, prepare
 from tests.mutation.mutants import Mutant, list_mutants, mutate
 
@@ -121,7 +121,20 @@ def test_the_report_counts_and_names_survivors() -> None:
     verdicts = [Verdict(mutant, by) for mutant, by in zip(mutants, fates, strict=True)]
     lines = report(verdicts, {mutants[2].name: "nobody sees it", mutants[0].name: "wrongly listed"})
     assert lines[1].split() == [path, "4", "33.3", "%", "66.7", "%", "1", "1"]
-    assert [line.split(": ")[1] for line in lines[-2:]] == ["noticed, though listed as equivalent", "survives"]
+    words = [line.split(": ")[1] for line in lines[-3:]]
+    assert words == ["noticed, though listed as equivalent", "equivalent", "survives"]
+    assert lines[-2].endswith("(nobody sees it)"), "an equivalent one is named with its reason"
+
+
+@pytest.mark.slow
+def test_a_quick_hunt_leaves_hardly_anybody(capsys: pytest.CaptureFixture[str]) -> None:
+    """The tables alone notice nearly all of a drawn sample, and with flow and invariants nearly none is left."""
+    assert main(["--quick", "--most", "40", "--seed", "5"]) == 0
+    told = capsys.readouterr().out
+    assert told.startswith("seed 5: 40 of "), told
+    assert "left out" not in told, "the unchanged reference passes every table"
+    (total,) = (line.split() for line in told.splitlines() if line.startswith("all "))
+    assert float(total[2]) >= 85 and float(total[4]) >= 95, told
 
 
 def test_every_listed_mutant_is_still_there() -> None:

@@ -1,4 +1,7 @@
-"""One seed of the differential test: a flow, cut into blocks of random size, through a pair, with regular looks."""
+"""One seed of the differential test: a flow, cut into blocks of random size, through a pair, with regular looks.
+
+A venue whose day has used up its client ids lets hardly anything in any more; the seed then goes on with a new venue.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,13 @@ from typing import Any, Final
 
 import numpy as np
 
-from engine.schema import EventKind, Limits
+from engine.schema import Code, EventKind, Limits
 from tests.flow import Flow
 from tests.properties.pair import SMALLEST_BUFFER, Block, Difference, Pair, Rows, play, save, shrink
 
 CHUNK: Final = 512
 LOOK_EVERY: Final = 1000  # commands between two comparisons of the whole world
+SPENT_AFTER: Final = 500  # commands refused for want of client ids, after which a venue is left
 
 
 def run_seed(
@@ -29,11 +33,27 @@ def run_seed(
 
     AssertionError with the first difference, field by field, and the name of the shrunk file in the corpus.
     """
-    flow = Flow(seed, **fixed)
-    pair = make(flow.mix.limits)
     seen: Counter[tuple[str, int]] = Counter()
+    venue, done = 0, 0
+    while done < commands:
+        flow = Flow((seed, venue) if venue else seed, **fixed)
+        done += run_venue(seed, flow, commands - done, make, seen, look_every)
+        venue += 1
+    return seen
+
+
+def run_venue(
+    seed: int,
+    flow: Flow,
+    commands: int,
+    make: Callable[[Limits], Pair],
+    seen: Counter[tuple[str, int]],
+    look_every: int,
+) -> int:
+    """Run a flow through a pair of its own until it has made `commands` or is spent; return how many it made."""
+    pair = make(flow.mix.limits)
     try:
-        drive(flow, pair, commands, seen, look_every)
+        return drive(flow, pair, commands, seen, look_every)
     except Difference as difference:
         script = shrink(pair.script, lambda tried: play(tried, make))
         text = play(script, make) or str(difference)
@@ -41,13 +61,15 @@ def run_seed(
         raise AssertionError(
             f"seed {seed}: {difference}\nshrunk from {len(pair.script)} to {len(script)} commands in {path}:\n{text}"
         ) from difference
-    return seen
 
 
-def drive(flow: Flow, pair: Pair, commands: int, seen: Counter[tuple[str, int]], look_every: int) -> None:
-    """Feed a flow to a pair in blocks of 1 to 512 rows; Difference where the two disagree."""
+def drive(flow: Flow, pair: Pair, commands: int, seen: Counter[tuple[str, int]], look_every: int) -> int:
+    """Feed a flow to a pair in blocks of 1 to 512 rows; Difference where the two disagree.
+
+    Return how many commands were fed: no more than a block's worth beyond `commands`, fewer if the venue is spent.
+    """
     cuts = np.random.default_rng(flow.mix.width + 1000 * flow.seq)
-    done, next_look = 0, 0
+    done, next_look, without_id = 0, 0, 0
     rows, payload = flow.prologue()
     while True:
         start = 0
@@ -59,18 +81,20 @@ def drive(flow: Flow, pair: Pair, commands: int, seen: Counter[tuple[str, int]],
             events = pair.run(block)
             flow.observe(events)
             count_events(events, seen)
+            without_id += int((events["code"] == Code.DAY_ID_LIMIT).sum())
             start += size
             done += len(block.rows)
             if done >= next_look:
                 pair.compare()
                 pair.check()
                 next_look = done + look_every
-        if done >= commands:
+        if done >= commands or without_id > SPENT_AFTER:
             break
         # A chunk aims at what lived before it: where little lives, shorter chunks miss less.
         rows, payload = flow.take(flow.ahead(min(CHUNK, commands - done)))
     pair.compare()
     pair.check()
+    return done
 
 
 def count_events(events: Rows, seen: Counter[tuple[str, int]]) -> None:

@@ -58,7 +58,6 @@ class Ledger(Places):
     next_trade_id: int | None = None
     seq: int | None = None
     index: int = -1
-    time: int = 0
     commands: int = 0
     _incoming: Order | None = None
     _doomed: dict[int, int] = field(default_factory=dict)
@@ -157,6 +156,8 @@ class Ledger(Places):
 
     def _close_instrument(self, instrument: int) -> None:
         mode = self._mode(instrument)
+        if self.phases.get(instrument) in (Phase.PRE_CLOSE, Phase.CLOSE_NO_CANCEL):
+            assert not self.aside.get(instrument), "who was kept aside is in the book of the closing call (R58)"
         if mode == Mode.CALL:
             found = self._auction(instrument)
             assert found in (None, self.told[instrument]), f"the call tells what it would trade (R53): {found}"
@@ -203,8 +204,8 @@ class Ledger(Places):
             *(event[name] for name in ("order_id", "account", "instrument", "side", "price")),
             *(event[name] for name in ("ord_type", "time_in_force", "qty", "leaves_qty", "cum_qty")),
             *(event[name] for name in ("delta_qty", "old_price")),
-            came_with=event["seq"],
         )
+        order.came_with = event["seq"]
         wish = self.asked.wishes.get(event["seq"])
         order.expire_time = wish.expire_time if wish is not None else None
         order.brought = order.cum

@@ -43,10 +43,11 @@ class Asked:
             kind, seq = int(row["kind"]), int(row["seq"])
             if kind in (CommandKind.ORDER_PLACE, CommandKind.ORDER_RESTORE):
                 restore = kind == CommandKind.ORDER_RESTORE
-                self.wishes[seq] = Wish(
-                    *(int(row[name]) for name in ("stop_price", "expire_time", "smp", "smp_id")),
-                    *(0 if restore else int(row["min_qty"]), int(row["target_hi"]) if restore else 0),
+                stop_price, expire_time, smp, smp_id, min_qty, target_hi = (
+                    int(row[name]) for name in ("stop_price", "expire_time", "smp", "smp_id", "min_qty", "target_hi")
                 )
+                min_qty, shows = (0, target_hi) if restore else (min_qty, 0)
+                self.wishes[seq] = Wish(stop_price, expire_time, smp, smp_id, min_qty, shows)
             elif kind == CommandKind.ORDER_AMEND:
                 stop = int(row["stop_price"]) if row["flags"] & HAS_STOP else None
                 expire = int(row["expire_time"]) if row["flags"] & HAS_EXPIRE else None

@@ -73,6 +73,7 @@ class Places:
     last: dict[int, tuple[int, int]] = field(default_factory=dict)  # the day's last trade: its id, its price (R64)
     close_prices: dict[int, int] = field(default_factory=dict)
     told: dict[int, Told] = field(default_factory=dict)
+    time: int = 0
 
     def audit(self) -> None:
         """At the end: of every instrument as many lots were bought as sold, and no lot was lost or found."""

@@ -100,6 +100,21 @@ def run_out_of_names() -> Counter[tuple[str, int]]:
     )  # fmt: skip
 
 
+@cache
+def call_without_prices() -> Counter[tuple[str, int]]:
+    """Hold calls in which hardly anybody names a price."""
+    return run_seed(
+        7011, 1500, limits=ROOMY, day=False, p_market=0.5, p_to_limit=0.47, p_stop=0.0, p_stop_limit=0.0,
+        p_heedless=0.0, p_call_open=1.0, p_uncross=0.8, stay_call=250.0, kind_steps=steps([9, 0, 0, 0, 0, 0, 0, 1]),
+    )  # fmt: skip
+
+
+def test_calls_without_prices_show_no_difference() -> None:
+    """R52: with unpriced orders on both sides only, the reference price it is."""
+    found = call_without_prices()
+    assert found["step", AuctionStep.UNPRICED] > 5
+
+
 def test_far_levels_run_out_in_both_alike() -> None:
     """R15: more than 4,096 levels of a side outside the window; it takes a seed of its own to get there."""
     assert run_out_of_far_levels()["code", Code.FAR_LEVELS_FULL] > 20
@@ -220,6 +235,14 @@ def test_every_wrong_form_of_every_act_is_answered_alike() -> None:
     assert codes[Code.BAD_TERMS] > 1000 and codes[Code.OK] > 500
 
 
+def test_a_used_up_venue_is_followed_by_another() -> None:
+    """A long run does not spend itself on refusals: with the day's ids gone, the seed goes on with a new venue."""
+    found = run_seed(7004, 6000, limits=ROOMY._replace(day_ids=100), kind_steps=steps([9, 1, 1, 0, 0, 0, 0, 0]))
+    accepted = found["kind", EventKind.ORDER_ACCEPTED]
+    assert accepted > 300, "more than three venues let in"
+    assert found["code", Code.DAY_ID_LIMIT] > 2000
+
+
 def test_a_venue_of_ordinary_size_shows_no_difference() -> None:
     """The limits that a venue starts with, instead of the tiny ones."""
     run_seed(7002, 3000, limits=Limits())
@@ -227,7 +250,7 @@ def test_a_venue_of_ordinary_size_shows_no_difference() -> None:
 
 def test_flow_reaches_every_event_and_every_refusal() -> None:
     """The flow is worth its name only if all of the vocabulary comes up."""
-    seen = run_out_of_far_levels() + run_out_of_names() + run_out_of_stop_levels()
+    seen = run_out_of_far_levels() + run_out_of_names() + run_out_of_stop_levels() + call_without_prices()
     seen += run_seed(7004, 1000, limits=ROOMY._replace(day_ids=200))
     for seed in range(24):
         seen += run_seed(seed, 2000)
@@ -334,7 +357,9 @@ def test_a_planted_fault_is_found_shrunk_and_kept(
     """The comparison would notice: a fault is found, cut down to a handful of commands, and written as a file."""
     monkeypatch.setattr(campaign, "save", lambda script, about, name: keep(tmp_path, script, about, name))
     with pytest.raises(AssertionError, match=word):
-        run_seed(15, 3000, planted(matcher), day=False, qty_max=3, p_display=0.0)
+        # Accounts are numbered: the last of few needs few definitions.
+        accounts = (("A1", "M1", "B1"), ("A2", "M2", "B2"))
+        run_seed(15, 3000, planted(matcher), day=False, qty_max=3, p_display=0.0, accounts=accounts)
     (path,) = tmp_path.glob("*.json")
     script = from_json(path.read_text())
     assert len(script) <= 12, [block.rows for block in script.blocks]

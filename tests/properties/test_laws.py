@@ -28,6 +28,7 @@ from engine.schema import (
     Phase,
     Reason,
     Tick,
+    TimeInForce,
 )
 from tests.flow import Flow, act_rows, encode
 from tests.flow_mix import terms_of
@@ -143,11 +144,14 @@ def test_nothing_trades_or_enters_in_a_phase_that_forbids_it(seed: int) -> None:
     _, events = record(seed, size())
     needed = {EventKind.ORDER_ACCEPTED: Permit.ENTER, EventKind.ORDER_AMENDED: Permit.AMEND}
     for row in events:
-        rule = PHASES.get(int(row["phase"]))
+        # Events without an instrument have no phase, and are none of these.
+        rule = PHASES[Phase(row["phase"])] if row["phase"] else None
         if row["kind"] in OF_BOTH_SIDES and not row["flags"] & UNCROSS:
             assert rule is not None and rule.mode in (Mode.CONTINUOUS, Mode.AT_CLOSE)
         elif row["kind"] in needed:
             assert rule is not None and needed[EventKind(row["kind"])] in rule.permits
+            lasts = row["time_in_force"] in (TimeInForce.GTC, TimeInForce.GTD)
+            assert lasts or Permit.LASTING_ONLY not in rule.permits
         elif row["kind"] == EventKind.ORDER_CANCELED and row["reason"] in (
             *(Reason.REQUESTED, Reason.MASS_CANCEL, Reason.DISCONNECT),
         ):
