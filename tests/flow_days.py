@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from engine.phases import PHASES, Mode, Permit
 from engine.schema import COMMAND, OVERRIDE, CommandKind, EventKind, Phase, word
+from tests.flow_levers import Levers
 from tests.flow_mix import Mix, Terms, draw_terms
 from tests.flow_odd import ODD_ENDS, ODD_VALUES
 
@@ -77,6 +78,7 @@ class Days:
 
     def __init__(self, rng: np.random.Generator, mix: Mix) -> None:
         self.rng, self.mix = rng, mix
+        self.levers = Levers(rng, mix)
         self.terms: list[Terms] = []
         self.phase = np.full(1, Phase.CLOSED, np.int64)
         self.own = np.zeros(1, bool)  # the phase is the instrument's alone (R65)
@@ -164,6 +166,9 @@ class Days:
 
     def _act(self, seq: int) -> Act:
         mix, rng = self.mix, self.rng
+        if mix.p_lever and self.terms and rng.random() < mix.p_lever:
+            kind, act = self.levers.draw(self.terms, self.phase)
+            return kind, self.spoiled({**act, **self._words()})
         draw = rng.random()
         if draw < mix.p_define:
             return self._definition(seq)
@@ -214,6 +219,9 @@ class Days:
             act["symbol"], numbers = self._symbol(number), [number]
             if rng.random() < 0.15:
                 act["override"] = int(rng.random() < 0.7)
+        volatile = number and self.phase[number] == Phase.VOLATILITY_AUCTION
+        if rng.random() < (0.5 if volatile and phase == Phase.CONTINUOUS else 0.02):
+            act["auto"] = int(rng.random() < 0.9)
         if rng.random() < 0.1:
             act["draw"] = int(rng.integers(0, 3_600_001))
         ends = phase in (Phase.SETTLEMENT, Phase.POST_CLOSE, Phase.CLOSED)

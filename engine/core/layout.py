@@ -44,8 +44,8 @@ EDGE_PRICED = 30  # pair, in a call: priced orders at the edge of the limits
 # has no use for holds the call.
 STOPS = 32
 HIGH, LOW, OVERRIDE, GROUP, CALLING = STOPS, STOPS + 1, STOPS + 2, STOPS + 3, STOPS + 4
-PROTECTION = STOPS + 5
-COMMODITY = STOPS + 6
+PROTECTION = STOPS + 8
+COMMODITY = STOPS + 9
 DIRTY = STOPS + 7
 TREE = STOPS + 24  # pair: sums of the lots by price
 TOLD_PRICE, TOLD_VOLUME, TOLD_SURPLUS, TOLD_STEP = range(STOPS + 26, STOPS + 30)
