@@ -1,4 +1,4 @@
-"""The readable matcher's gates: rules R2 to R19 and R59, each command's in the order of their codes.
+"""The readable matcher's gates: rules R2 to R19, R59 and R66 to R68, each command's in the order of their codes.
 
 A gate looks and does not touch: whatever is refused here has changed nothing.  The one thing that is kept is the order
 that a cancel or amend was found to be about.
@@ -85,9 +85,13 @@ class Gates(World):
         code = self._prices_refused(command, instrument)
         if code:
             return code  # R11, R12
+        code = self._place_uncontrolled(command, instrument)
+        if code:
+            return code  # R67, R68, R66
         if instrument.phase == Phase.TRADE_AT_CLOSE and command.price != instrument.close_price:
             return Code.CLOSE_PRICE  # R59
-        if command.flags & POST_ONLY and self._would_take(instrument, Side(command.side), command.price):
+        takes = self._would_take(instrument, Side(command.side), command.price)
+        if command.flags & POST_ONLY and takes and not self._place_is_suspended(command, instrument):
             return Code.POST_ONLY  # R13
         if len(self.day_ids) >= self.limits.day_ids:
             return Code.DAY_ID_LIMIT  # R15
@@ -164,6 +168,7 @@ class Gates(World):
             and (not unpriced or instrument.mode == Mode.CALL)
         )
         price = instrument.edge(side) if unpriced else command.price
+        may_rest = may_rest and instrument.limits.admit(price)  # R67, R45: else it is suspended
         no_room = may_rest and instrument.sides[side].has_no_room_at(price)
         return Code.FAR_LEVELS_FULL if no_room else Code.OK
 
@@ -181,6 +186,72 @@ class Gates(World):
     def _would_take(instrument: Instrument, side: Side, price: int) -> bool:
         """R13: whether an order at this price would trade at once."""
         return instrument.matches and instrument.against(side).reached_by(price)
+
+    # --- price controls ----------------------------------------------------------------------------------------
+
+    def _place_uncontrolled(self, command: Command, instrument: Instrument) -> Code:
+        """R67, R68, R66: the first price control that a place does not pass, or OK."""
+        side, is_priced = Side(command.side), command.ord_type in _PRICED
+        is_suspended = self._place_is_suspended(command, instrument)
+        if is_priced and not instrument.limits.admit(command.price):
+            waits = command.ord_type == OrdType.STOP_LIMIT and command.time_in_force in LASTING
+            if not waits and not is_suspended:
+                return Code.PRICE_LIMIT  # R67
+        if is_priced and not is_suspended and self._is_beyond_band(instrument, side, command.price):
+            return Code.MOVING_BAND  # R68
+        too_much = self._is_too_much(instrument, self._place_ranks_at(command, instrument), command.order_qty)
+        return Code.MAX_ORDER_VALUE if too_much else Code.OK  # R66
+
+    @staticmethod
+    def _place_is_suspended(command: Command, instrument: Instrument) -> bool:
+        """R67: whether a place is accepted, though its price lies outside the daily limits, and suspended."""
+        return (
+            command.ord_type == OrdType.LIMIT
+            and command.time_in_force in LASTING
+            and not command.min_qty
+            and not instrument.limits.admit(command.price)
+        )
+
+    @staticmethod
+    def _place_ranks_at(command: Command, instrument: Instrument) -> int:
+        """R66: the price at which the value of a place is found."""
+        side = Side(command.side)
+        if command.ord_type in _PRICED:
+            return command.price
+        if command.ord_type == OrdType.STOP:
+            return command.stop_price
+        if instrument.matches and not instrument.keeps_aside(command.time_in_force):
+            return instrument.protection_limit(side)
+        return instrument.edge(side)
+
+    @staticmethod
+    def _is_beyond_band(instrument: Instrument, side: Side, price: int) -> bool:
+        """R68: a buy too far above the reference price, or a sell too far below it."""
+        band = instrument.controls.band_ticks
+        away = price - instrument.reference_price
+        return bool(band) and (away if side == Side.BUY else -away) > band
+
+    @staticmethod
+    def _is_too_much(instrument: Instrument, price: int, order_qty: int) -> bool:
+        """R66: more than the greatest value of an order."""
+        most = instrument.controls.most_value(instrument.terms)
+        return most is not None and abs(price) * order_qty > most
+
+    def _amend_uncontrolled(self, command: Command, order: Order) -> Code:
+        """R67, R68, R66: the first price control that an amend does not pass, or OK."""
+        instrument = order.instrument
+        if command.flags & HAS_PRICE:
+            if not instrument.limits.admit(command.price):
+                return Code.PRICE_LIMIT  # R67
+            if self._is_beyond_band(instrument, order.side, command.price):
+                return Code.MOVING_BAND  # R68
+        price = command.price if command.flags & HAS_PRICE else order.price
+        if order.ord_type == OrdType.STOP:
+            price = command.stop_price if command.flags & HAS_STOP else order.stop_price
+        order_qty = command.order_qty if command.flags & HAS_QTY else order.order_qty
+        names_value = command.flags & (HAS_PRICE | HAS_STOP | HAS_QTY)
+        too_much = names_value and self._is_too_much(instrument, price, order_qty)
+        return Code.MAX_ORDER_VALUE if too_much else Code.OK  # R66
 
     # --- commands about many orders ----------------------------------------------------------------------------
 
@@ -236,7 +307,11 @@ class Gates(World):
         code = self._prices_refused(command, instrument)
         if code:
             return code  # R11, R12
-        in_book = order.where == Where.BOOK
+        code = self._amend_uncontrolled(command, order)
+        if code:
+            return code  # R67, R68, R66
+        comes_back = order.where == Where.SUSPENDED and command.flags & HAS_PRICE  # R67
+        in_book = order.where == Where.BOOK or comes_back
         price = command.price if command.flags & HAS_PRICE else order.price
         if in_book and order.post_only and self._would_take(instrument, order.side, price):
             return Code.POST_ONLY  # R13

@@ -28,6 +28,7 @@ from engine.schema import (
     CommandKind,
     EventKind,
     Limits,
+    OrdType,
     Phase,
     Side,
     TimeInForce,
@@ -284,6 +285,8 @@ class World:
                     "override": int(instrument.is_overridden),
                     "last_price": instrument.last_price,
                     "close_price": instrument.close_price,
+                    "controls": dict(instrument.controls.said),
+                    "limits": instrument.limits.picture(),
                 }
                 for instrument in self.instruments
             ],
@@ -304,7 +307,7 @@ class World:
             "leaves_qty": order.leaves_qty,
             "cum_qty": order.cum_qty,
             "display_qty": order.display_qty,
-            "shown_qty": order.shown_qty,
+            "shown_qty": order.would_show(),
             "cl_ord_id": order.cl_ord_id.decode(),
             "time_in_force": word(order.time_in_force),
             "expire_time": order.expire_time,
@@ -363,6 +366,7 @@ def _check_book(instrument: Instrument) -> None:
                 assert order.price == price, "an order lies at its price"
                 assert not order.is_stop, "stops do not rest"
                 assert not order.is_unpriced or price == instrument.edge(order.side), "an unpriced order is at its edge"
+                assert instrument.limits.admit(price), "nothing in the book lies outside the daily limits"
 
 
 def _check_waiting(instrument: Instrument) -> None:
@@ -377,14 +381,17 @@ def _check_waiting(instrument: Instrument) -> None:
                 assert not instrument.elects_at_once(order.side, stop_price), "no stop waits that is reached"
     for order_id, order in instrument.aside.items():
         assert order_id == order.order_id, "ids lead to their orders"
-        assert order.instrument is instrument and order.where == Where.ASIDE
-        assert order.time_in_force == TimeInForce.AT_CLOSE, "only these are kept aside"
-        assert not order.is_unpriced or order.price == instrument.edge(order.side)
-    assert not instrument.aside or instrument.phase not in _IN_CLOSING_CALL, "in the closing call none is kept aside"
+        assert order.instrument is instrument
+        if order.where == Where.SUSPENDED:
+            assert order.ord_type == OrdType.LIMIT and order.time_in_force in LASTING, "only these are suspended"
+            assert not instrument.limits.admit(order.price), "a suspended order lies outside the daily limits"
+        else:
+            assert order.where == Where.ASIDE and order.time_in_force == TimeInForce.AT_CLOSE, "only these wait here"
+            assert instrument.phase not in _IN_CLOSING_CALL, "in the closing call none is kept aside"
 
 
 def _check_phase(instrument: Instrument) -> None:
-    """What the phase says of the orders (R9, R43, R53, R56, R64)."""
+    """What the phase says of the orders (R9, R43, R53, R56, R64, R69)."""
     in_book = [order for side in instrument.sides.values() for order in side.best_first()]
     if instrument.matches:
         bid, ask = instrument.sides[Side.BUY].best(), instrument.sides[Side.SELL].best()
@@ -394,9 +401,12 @@ def _check_phase(instrument: Instrument) -> None:
         )
     if instrument.mode == Mode.CALL:
         assert instrument.told == find_cross(instrument), "in a call everybody knows what would trade"
+    if instrument.phase != Phase.VOLATILITY_AUCTION:
+        assert instrument.trigger.pulled is None and not instrument.trigger.extensions, "a trigger begins one call"
     if instrument.phase == Phase.CLOSED:
         assert not instrument.is_overridden and instrument.last_price is None and instrument.close_price is None
-        assert not instrument.aside
+        assert not any(window.slices for window in instrument.trigger.windows), "no window outlives its day"
+        assert all(order.where == Where.SUSPENDED for order in instrument.aside.values())
         assert all(order.time_in_force in LASTING and not order.is_unpriced for order in _orders_of(instrument))
 
 

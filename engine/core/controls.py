@@ -11,6 +11,7 @@ from engine.core.layout import (
     BAND,
     BAND_MAX,
     BAND_MIN,
+    BEST,
     BOUND_HIGH,
     BOUND_LOW,
     CONTROL_WORDS,
@@ -24,9 +25,9 @@ from engine.core.layout import (
     NO_SELL,
     NO_SLICE,
     REFERENCE,
+    SLICES,
     SLICE_NS,
     SLICE_WORDS,
-    SLICES,
     TICKS,
     TIME,
     WINDOW_WORDS,
@@ -91,9 +92,10 @@ def bounded(d, row, g, limit):
                     high = min(high, s.ctl[at + i * SLICE_WORDS + 2] + ticks)
     s.ctl[c + BOUND_LOW] = low
     s.ctl[c + BOUND_HIGH] = high
+    best = s.ins[row + BEST + 1 - g]
     if g == 0:
-        return min(limit, high)
-    return max(limit, low)
+        return best - 1 if best < low else min(limit, high)
+    return best + 1 if best > high else max(limit, low)
 
 
 @outline
