@@ -313,4 +313,6 @@ def draw_mix(rng: np.random.Generator, fixed: dict[str, Any]) -> Mix:
         p_lever=0.0 if not (controls or money) else 0.8 if style == "levers" else 0.3,
         pace=int(rng.choice([500, 100_000, 2_000_000])) if controls else 500,
     )
-    return replace(mix, **fixed)
+    mix = replace(mix, **fixed)
+    spare = ("",) * max(0, len(mix.accounts) - len(mix.ccys))
+    return replace(mix, ccys=(*mix.ccys, *spare)[: len(mix.accounts)])
