@@ -110,7 +110,7 @@ STRIDE = 50  # of positions and costs: places per account, owner or currency
 STUCK = 49  # whether the next event has no room: only then is work put off, so that the last event knows it is that
 RULE_OF = 64  # rule number of each code
 ADDRESSES = 128  # of the arrays, in the order of memory.Core; they mean nothing outside the process
-HEADER_WORDS = 160
+HEADER_WORDS = 148
 
 # CURSOR
 IDLE, MATCHING, CANCELING, SETTLING = range(4)

@@ -12,6 +12,12 @@ pytestmark = [pytest.mark.jit_off, pytest.mark.bounds]
 
 WIDE = {"min_price": "-9000", "max_price": "9000", "window_ticks": 130, "reference_price": "0"}
 ROOMY = SMALL._replace(levels=1 << 15)
+FREE = {
+    "controls": {}, "limits": {"settlement": 500, "step": 0, "side": 0, "locked": 0, "low": 1, "high": 1000},
+}  # fmt: skip
+NO_MONEY: dict[str, object] = {
+    "positions": [], "fixings": [], "margins": [], "fees": [], "caps": [], "kills": [], "income": {},
+}  # fmt: skip
 PLAIN = {"ord_type": "limit", "stop_price": 0, "display_qty": 0, "shown_qty": 0, "expire_time": 0, "inactive": 0}
 
 
@@ -19,6 +25,7 @@ def test_an_empty_venue() -> None:
     world = World(accounts=(), terms=(), phase=None)
     assert dump(world.state) == {
         "trading_day": "", "seq": 0, "time": 0, "next_trade_id": 1, "instruments": [], "accounts": [], "orders": [],
+        **NO_MONEY,
     }  # fmt: skip
 
 
@@ -34,10 +41,19 @@ def test_the_whole_world() -> None:
     assert dump(world.state) == {
         "trading_day": "", "seq": world.seq, "time": FIRST_TIME + world.seq, "next_trade_id": 2,
         "instruments": [
-            {**TERMS, "phase": "continuous", "override": 0, "last_price": 500, "close_price": None},
-            {**TERMS, "symbol": "W240", "phase": "closed", "override": 0, "last_price": None, "close_price": None},
+            {**TERMS, "phase": "continuous", "override": 0, "last_price": 500, "close_price": None, **FREE},
+            {**TERMS, "symbol": "W240", "phase": "closed", "override": 0, "last_price": None, "close_price": None,
+             **FREE},
         ],
-        "accounts": [{"account": name, "member": member, "owner": owner} for name, member, owner in ACCOUNTS],
+        **NO_MONEY,
+        "accounts": [
+            {"account": name, "member": member, "owner": owner, "balance": 0, "checked": 0}
+            for name, member, owner in ACCOUNTS
+        ],
+        "positions": [
+            {"account": "A1", "symbol": "W320", "lots": -4, "buys": 0, "sells": 4, "held": 0},
+            {"account": "A3", "symbol": "W320", "lots": 4, "buys": 2, "sells": 0, "held": 0},
+        ],
         "orders": [
             {"order_id": second, "account": "A3", "symbol": "W320", "side": "buy", "price": 100, "order_qty": 2,
              "leaves_qty": 2, "cum_qty": 0, "cl_ord_id": f"o{second}", "time_in_force": "gtc", "smp": "cancel_resting",
@@ -104,6 +120,7 @@ def test_what_a_day_leaves_with_an_instrument() -> None:
     (terms,) = dump(world.state)["instruments"]
     assert terms == {
         **TERMS, "phase": "closed", "override": 0, "last_price": None, "close_price": None, "reference_price": "450",
+        **FREE,
     }  # fmt: skip
 
 

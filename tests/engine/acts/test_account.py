@@ -22,7 +22,9 @@ def test_accounts_members_and_owners_are_numbered_as_they_appear() -> None:
     rows = [(int(a.acc[n * ACCOUNT_WORDS + MEMBER]), int(a.acc[n * ACCOUNT_WORDS + OWNER])) for n in range(1, 6)]
     assert rows == [(1, 1), (2, 1), (1, 2), (2, 2), (3, 1)]
     assert int(a.h[ACCOUNTS]) == 5
-    assert dump(world.state)["accounts"][4] == {"account": "A5", "member": "M9", "owner": "B1"}
+    assert dump(world.state)["accounts"][4] == {
+        "account": "A5", "member": "M9", "owner": "B1", "balance": 0, "checked": 0,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
