@@ -117,7 +117,8 @@ class Flow:
         rows["ord_type"] = np.where(stop, rows["ord_type"], OrdType.LIMIT)
         gtd = (rows["time_in_force"] == TimeInForce.GTD) | (rng.random(count) < 0.2)
         rows["time_in_force"] = np.where(gtd, TimeInForce.GTD, TimeInForce.GTC)
-        expiry = self.time + rng.integers(-50_000, 500_000, count)
+        away = rng.integers(-50_000, 500_000, count)
+        expiry = np.where(away < -40_000, 1, self.time + away)  # some are of the first moment there is
         rows["expire_time"] = np.where(gtd, expiry, np.where(rng.random(count) < 0.01, expiry, 0))
         rows["flags"] &= POST_ONLY | HAS_PRICE | HAS_STOP
         instrument = np.clip(rows["instrument"], 1, len(self.terms))

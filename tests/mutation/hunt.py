@@ -44,6 +44,7 @@ HUNTED: Final = tuple(sorted(path.relative_to(ROOT).as_posix() for path in (ROOT
 SURVIVED: Final = "survived"
 PASSED: Final = "tables passed: "
 Judge = Callable[[Mutant, "Material", dict[str, CodeType], Callable[[str], None]], str]
+PATIENCE: Final = 10  # how many times its own time a child may take by the clock on the wall
 MEMORY: Final = 3 << 30  # bytes of address space that a child may ask for
 Rows = npt.NDArray[np.void]
 
@@ -309,8 +310,9 @@ def hunt(
 ) -> Iterator[Verdict]:
     """Give each mutant a child and yield what became of it, in the order in which they end.
 
-    A child that takes longer than `seconds` for the tables or for the flow, or dies of anything, counts as noticed:
-    such a reference is of no use.
+    A child that computes longer than `seconds` for the tables or for the flow, or dies of anything, counts as noticed:
+    such a reference is of no use. What counts is its own time, so that a busy machine notices nothing by itself; one
+    that neither computes nor ends is ended after ten times as long.
     """
     codes = compiled()
     waiting = list(reversed(mutants))
@@ -319,7 +321,7 @@ def hunt(
     try:
         while waiting or running:
             while waiting and len(running) < workers:
-                child = start(waiting.pop(), material, codes, judge, time.monotonic() + seconds)
+                child = start(waiting.pop(), material, codes, judge, seconds)
                 running[child.pipe] = child
             ready, _, _ = select.select(list(running), [], [], 0.2)
             for pipe, child in list(running.items()):
@@ -328,7 +330,7 @@ def hunt(
                     more = os.read(pipe, 4096)
                     child.said += more
                     ended = not more
-                    child.deadline = time.monotonic() + seconds  # it got further
+                    child.deadline = time.monotonic() + PATIENCE * seconds  # it got further
                 if ended or child.deadline < time.monotonic():
                     verdict = finish(running.pop(pipe), late=not ended)
                     yield verdict
@@ -346,18 +348,20 @@ def start(
     material: Material,
     codes: dict[str, CodeType],
     judge: Judge,
-    deadline: float,
+    seconds: float,
 ) -> Child:
     reader, writer = os.pipe()
     process = os.fork()
     if process:
         os.close(writer)
-        return Child(mutant, process, reader, deadline)
+        return Child(mutant, process, reader, time.monotonic() + PATIENCE * seconds)
     said = "crash"
     try:
         os.close(reader)
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-        said = judge(mutant, material, codes, lambda text: note(writer, text))
+        signal.signal(signal.SIGPROF, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_PROF, seconds)
+        said = judge(mutant, material, codes, lambda text: note(writer, text, seconds))
     except MemoryError:
         said = "time (memory)"
     finally:
@@ -365,16 +369,19 @@ def start(
         os._exit(0)
 
 
-def note(pipe: int, text: str) -> None:
+def note(pipe: int, text: str, seconds: float) -> None:
+    """Say how far a child has got; its time starts anew."""
     os.write(pipe, text.encode())
+    signal.setitimer(signal.ITIMER_PROF, seconds)
 
 
 def finish(child: Child, *, late: bool) -> Verdict:
     """Take a child from the table of processes, ending it if it is late, and read its verdict."""
     if late:
         os.kill(child.process, signal.SIGKILL)
-    os.waitpid(child.process, 0)
+    _, status = os.waitpid(child.process, 0)
     os.close(child.pipe)
+    late = late or (os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGPROF)
     text = child.said.decode()
     passed = text.startswith(PASSED)
     verdict = text.removeprefix(PASSED) or ("time" if late else "crash")
