@@ -6,7 +6,7 @@ import pytest
 
 from engine.dump import dump
 from engine.schema import Code, CommandKind, EventKind
-from tests.engine.money import FIXING, balances, held, money_world
+from tests.engine.purse import FIXING, balances, held, purse_world
 from tests.engine.world import BUY, World, kinds, values
 
 pytestmark = [pytest.mark.jit_off, pytest.mark.bounds]
@@ -42,14 +42,14 @@ def refused(world: World, kind: CommandKind, terms: dict[str, Any], code: Code =
     ids=["fixing", "margin", "fee"],
 )  # fmt: skip
 def test_bad_terms(kind: CommandKind, good: dict[str, Any], changes: list[dict[str, Any]]) -> None:
-    world = money_world(phase=None)
+    world = purse_world(phase=None)
     for change in changes:
         refused(world, kind, {**good, **change})
     assert world.act(kind, **good)["code"].tolist() == [Code.OK]
 
 
 def test_whom_they_mean() -> None:
-    world = money_world(phase=None)
+    world = purse_world(phase=None)
     for kind, good in ((MARGIN, A_MARGIN), (FEE, A_FEE)):
         refused(world, kind, {**good, "symbol": "NOBODY"}, Code.UNKNOWN_INSTRUMENT)
         refused(world, kind, {**good, "symbol": ..., "group": "nobody"}, Code.UNKNOWN_INSTRUMENT)
@@ -59,7 +59,7 @@ def test_whom_they_mean() -> None:
 
 
 def test_what_is_told() -> None:
-    world = money_world(phase=None)
+    world = purse_world(phase=None)
     assert values(world.act(FIX, **FIXING)[0])["qty"] == 20261125
     assert values(world.act(MARGIN, **A_MARGIN)[0])["qty"] == 100
     told = values(world.act(FEE, **{**A_FEE, "basis": "bps"})[0])
@@ -76,7 +76,7 @@ def test_what_is_told() -> None:
     ],
 )  # fmt: skip
 def test_a_fixing_may_not_make_values_that_cannot_be_reckoned(rate: str, size: int, good: bool) -> None:
-    world = money_world(phase=None, contract_size=size)
+    world = purse_world(phase=None, contract_size=size)
     if good:
         assert world.act(FIX, **{**FIXING, "rate": rate})["code"].tolist() == [Code.OK]
     else:
@@ -84,7 +84,7 @@ def test_a_fixing_may_not_make_values_that_cannot_be_reckoned(rate: str, size: i
 
 
 def test_an_instrument_under_such_a_fixing_is_refused_too() -> None:
-    world = money_world(phase=None)
+    world = purse_world(phase=None)
     terms = dict(dump(world.state)["instruments"][0])
     for key in ("phase", "override", "last_price", "close_price", "controls", "limits"):
         del terms[key]
@@ -92,16 +92,16 @@ def test_an_instrument_under_such_a_fixing_is_refused_too() -> None:
 
 
 def test_fees_in_basis_points_are_bounded_by_the_value_of_the_largest_order() -> None:
-    world = money_world(phase=None, contract_size=100_000)
+    world = purse_world(phase=None, contract_size=100_000)
     terms = {**A_FEE, "basis": "bps", "taker": 1}
     refused(world, FEE, terms)  # 10^9 lots at 1,000 are worth 10^19 cents
-    world = money_world(phase=None, contract_size=10_000)
+    world = purse_world(phase=None, contract_size=10_000)
     assert world.act(FEE, **terms)["code"].tolist() == [Code.OK]
     refused(world, FIX, {**FIXING, "rate": "1000"})
 
 
 def test_what_is_held_follows_a_new_margin_and_a_new_fee() -> None:
-    world = money_world()
+    world = purse_world()
     world.act(MARGIN, **A_MARGIN)
     world.act(CommandKind.COLLATERAL_SET, account="A1", amount=10_000)
     world.place(1, BUY, 3, 10)
@@ -115,7 +115,7 @@ def test_what_is_held_follows_a_new_margin_and_a_new_fee() -> None:
 
 
 def test_no_margin_grows_beyond_all_bounds() -> None:
-    world = money_world(max_order_qty=10**9)
+    world = purse_world(max_order_qty=10**9)
     world.act(MARGIN, **{**A_MARGIN, "per_lot": 1})
     for _ in range(3):
         world.place(1, BUY, 10**9, 1)
@@ -126,7 +126,7 @@ def test_no_margin_grows_beyond_all_bounds() -> None:
 
 
 def test_only_so_many_currencies() -> None:
-    world = money_world(phase=None)
+    world = purse_world(phase=None)
     for number in range(14):
         assert world.act(MARGIN, **{**A_MARGIN, "ccy": f"C{number}"})["code"].tolist() == [Code.OK]
     for kind, terms in ((MARGIN, {**A_MARGIN, "ccy": "C14"}), (FEE, {**A_FEE, "ccy": "C14"})):

@@ -6,7 +6,7 @@ import pytest
 
 from engine.dump import dump
 from engine.schema import Code, CommandKind, EventKind
-from tests.engine.money import money_world
+from tests.engine.purse import purse_world
 from tests.engine.world import World, kinds, values
 
 pytestmark = [pytest.mark.jit_off, pytest.mark.bounds]
@@ -45,14 +45,14 @@ def refused(world: World, kind: CommandKind, terms: dict[str, Any], code: Code =
     ids=["collateral", "cap", "kill", "position", "balance"],
 )  # fmt: skip
 def test_bad_terms(kind: CommandKind, good: dict[str, Any], changes: list[dict[str, Any]]) -> None:
-    world = money_world(phase=None, day="2026-11-25")
+    world = purse_world(phase=None, day="2026-11-25")
     for change in changes:
         refused(world, kind, {**good, **change})
     assert world.act(kind, **good)["code"].tolist() == [Code.OK]
 
 
 def test_whom_they_mean() -> None:
-    world = money_world(phase=None, day="2026-11-25")
+    world = purse_world(phase=None, day="2026-11-25")
     for kind, terms in (
         (K.COLLATERAL_SET, {**COLLATERAL, "account": "X"}), (K.KILL_SET, {**KILL, "account": "X"}),
         (K.KILL_SET, {"member": "X", "on": 1}), (K.POSITION_RESTORE, {**POSITION, "account": "X"}),
@@ -71,7 +71,7 @@ def test_an_account_without_a_currency_is_not_checked() -> None:
 
 
 def test_what_is_told_and_remembered() -> None:
-    world = money_world(phase=None)
+    world = purse_world(phase=None)
     told = values(world.act(K.COLLATERAL_SET, **COLLATERAL)[0])
     assert (told["account"], told["qty"]) == (1, 5)
     assert dump(world.state)["accounts"][0]["checked"] == 1
@@ -92,13 +92,13 @@ def test_what_is_told_and_remembered() -> None:
 
 
 def test_accounts_are_restated_only_while_a_day_is() -> None:
-    world = money_world(phase=None)
+    world = purse_world(phase=None)
     refused(world, K.POSITION_RESTORE, POSITION, Code.DAY_ORDER)
     refused(world, K.BALANCE_RESTORE, BALANCE, Code.DAY_ORDER)
 
 
 def test_a_day_starts_only_if_positions_sum_to_zero() -> None:
-    world = money_world(phase=None, day="2026-11-25")
+    world = purse_world(phase=None, day="2026-11-25")
     world.act(K.POSITION_RESTORE, **POSITION)
     refused(world, K.DAY_START, {})
     (event,) = world.act(K.POSITION_RESTORE, account="A3", symbol="V", lots=-5)
@@ -107,7 +107,7 @@ def test_a_day_starts_only_if_positions_sum_to_zero() -> None:
 
 
 def test_positions_and_orders_of_a_checked_account_are_bounded_when_restated() -> None:
-    world = money_world(phase=None, day="2026-11-25")
+    world = purse_world(phase=None, day="2026-11-25")
     world.act(K.MARGIN_SET, symbol="V", ccy="USD", per_lot=10**9)
     world.act(K.BALANCE_RESTORE, **BALANCE)
     refused(world, K.POSITION_RESTORE, {**POSITION, "lots": 2 * 10**9})
@@ -121,7 +121,7 @@ def test_positions_and_orders_of_a_checked_account_are_bounded_when_restated() -
 
 
 def test_a_switch_of_a_member_and_a_cap_hold_for_accounts_that_come_later() -> None:
-    world = money_world()
+    world = purse_world()
     world.act(K.KILL_SET, member="M1", on=1)
     world.act(K.CAP_SET, commodity="G", lots=3)
     for account, member, owner in (("A5", "M1", "B5"), ("A6", "M2", "B6")):

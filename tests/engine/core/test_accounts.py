@@ -6,7 +6,7 @@ import pytest
 
 from engine.dump import dump
 from engine.schema import TRADE, Code, CommandKind, EventKind, Phase, Reason, Smp
-from tests.engine.money import balances, held, lots, money_world
+from tests.engine.purse import balances, held, lots, purse_world
 from tests.engine.world import BUY, GTC, SELL, World, kinds
 
 pytestmark = [pytest.mark.jit_off, pytest.mark.bounds]
@@ -15,7 +15,7 @@ W = "W320"
 
 
 def checked(amount: int = 10_000, per_lot: int = 100, **terms: Any) -> World:
-    world = money_world(**terms)
+    world = purse_world(**terms)
     world.act(CommandKind.MARGIN_SET, symbol=W, ccy="USD", per_lot=per_lot)
     world.act(CommandKind.COLLATERAL_SET, account="A1", amount=amount)
     return world
@@ -26,7 +26,7 @@ def code(events: Any) -> int:
 
 
 def test_lots_follow_orders_wherever_they_go() -> None:
-    world = money_world()
+    world = purse_world()
     world.place(1, BUY, 10, 500)
     first = world.seq
     world.stop(1, BUY, 4, 900)
@@ -45,7 +45,7 @@ def test_lots_follow_orders_wherever_they_go() -> None:
 
 
 def test_lots_of_icebergs_preventions_and_auctions() -> None:
-    world = money_world()
+    world = purse_world()
     world.place(1, SELL, 10, 500, display_qty=2)
     world.place(3, BUY, 5, 500)
     assert lots(world) == {("A1", W): (-5, 0, 5), ("A3", W): (5, 0, 0)}
@@ -63,7 +63,7 @@ def test_lots_of_icebergs_preventions_and_auctions() -> None:
 def test_what_is_kept_of_accounts_does_not_change_what_happens() -> None:
     books = []
     for commodity in ("elsewhere", "G"):
-        world = money_world()
+        world = purse_world()
         world.act(CommandKind.CAP_SET, commodity=commodity, lots=10**12)
         for number in range(40):
             world.place(1 + number % 4, BUY if number % 3 else SELL, 1 + number % 7, 495 + number * 7 % 11)
@@ -126,7 +126,7 @@ def test_no_margin_or_no_fixing_no_order() -> None:
 
 
 def test_fees_of_all_ways_to_trade() -> None:
-    world = money_world()
+    world = purse_world()
     world.act(CommandKind.FEE_SET, symbol=W, ccy="USD", basis="lot", taker=7, maker=-2, auction=3)
     world.place(1, SELL, 4, 500, display_qty=2)
     events = world.place(3, BUY, 5, 500)
@@ -146,7 +146,7 @@ def test_fees_of_all_ways_to_trade() -> None:
 )
 def test_basis_points_are_rounded_halves_away_from_zero(bps: int, price: int, fee: int) -> None:
     """A lot at 50 is worth 5,000 cents; a basis point of that is half a cent."""
-    world = money_world()
+    world = purse_world()
     world.act(CommandKind.FEE_SET, symbol=W, ccy="USD", basis="bps", taker=bps, maker=0, auction=0)
     world.place(1, SELL, 1, price)
     world.place(3, BUY, 1, price)
@@ -163,7 +163,7 @@ def test_the_worst_fee_is_held_for_open_lots() -> None:
 
 @pytest.mark.parametrize("side", [BUY, SELL])
 def test_a_cap_counts_all_accounts_and_months_of_an_owner_on_the_side_of_the_order(side: int) -> None:
-    world = money_world()
+    world = purse_world()
     other = SELL if side == BUY else BUY
     world.act(CommandKind.CAP_SET, commodity="G", lots=10)
     price, away = (100, 900) if side == BUY else (900, 100)
@@ -183,7 +183,7 @@ def test_a_cap_counts_all_accounts_and_months_of_an_owner_on_the_side_of_the_ord
 
 
 def test_who_is_stopped_may_only_cancel() -> None:
-    world = money_world()
+    world = purse_world()
     world.place(1, BUY, 5, 100)
     world.place(2, BUY, 5, 100)
     events = world.act(CommandKind.KILL_SET, account="A1", on=1)
