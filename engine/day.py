@@ -190,14 +190,38 @@ def _unlimited(terms: Mapping[str, Any]) -> dict[str, int]:
 def _control_acts(terms: Mapping[str, Any]) -> list[_Act]:
     """What restates the price controls and daily limits of an instrument, if they are not those of a new one."""
     acts = []
-    symbol, limits = terms["symbol"], terms["limits"]
-    if terms["controls"]:
-        acts.append(_act(CommandKind.CONTROL_SET, {"symbol": symbol, **terms["controls"]}))
+    symbol, controls, limits = terms["symbol"], terms["controls"], terms["limits"]
+    steps = _steps_then(terms)
+    if controls:
+        acts.append(_act(CommandKind.CONTROL_SET, {"symbol": symbol, **controls, **steps}))
     if limits != _unlimited(terms):
         said = {key: limits[key] for key in ("step", "side", "locked")}
         settlement = Tick.parse(terms["tick"]).text(limits["settlement"])
         acts.append(_act(CommandKind.LIMIT_SET, {"symbol": symbol, "settlement": settlement, **said}))
+    if steps:
+        acts.append(_act(CommandKind.CONTROL_SET, {"symbol": symbol, "limit_steps": controls["limit_steps"]}))
     return acts
+
+
+def _steps_then(terms: Mapping[str, Any]) -> dict[str, str]:
+    """Other limit_steps that give the daily limits as they are, if those of now do not.
+
+    A control.set changes no limits that are set (R66), so they may come from steps of which only this much is known.
+    """
+    limits, band = terms["limits"], _unlimited(terms)
+    step, settlement = limits["step"], limits["settlement"]
+
+    def fits(points: int) -> bool:
+        width = abs(settlement) * points // 10_000
+        low, high = max(settlement - width, band["low"]), min(settlement + width, band["high"])
+        return (low, high) == (limits["low"], limits["high"])
+
+    now = terms["controls"].get("limit_steps", "")
+    steps = [int(one) for one in now.split(",")] if now else []
+    if not step or (step <= len(steps) and fits(steps[step - 1])):
+        return {}
+    points = next(points for points in range(step, 10_001) if fits(points))
+    return {"limit_steps": ",".join(str(one) for one in (*range(1, step), points))}
 
 
 def _money_acts(world: World) -> list[_Act]:

@@ -19,15 +19,13 @@ from engine.phases import PHASES, Mode
 from engine.reference_acts import (
     AccountTerms,
     InstrumentTerms,
-    Payload,
     PhaseChange,
-    Refused,
     TradingDay,
-    read_payload,
     read_uncross,
 )
 from engine.reference_book import LASTING, STOP_TYPES, Account, Command, Instrument, Order, SelfMatchId, Where
-from engine.reference_controls import PriceControls
+from engine.reference_levers import Levers
+from engine.reference_payload import Payload, Refused, read_payload
 from engine.schema import (
     ACT_FIRST,
     HAS_EXPIRE,
@@ -56,7 +54,7 @@ __all__ = ["Reference"]
 _ACTS: Final = frozenset(int(kind) for kind in CommandKind if kind >= ACT_FIRST)
 
 
-class Reference(PriceControls):
+class Reference(Levers):
     """A venue in memory: feed it blocks of commands, read its events.
 
     Not safe for use by several threads.
@@ -184,6 +182,7 @@ class Reference(PriceControls):
             expire_time=command.expire_time,
         )
         self.live[order_id] = account.live[order_id] = order
+        self._open(order, leaves_qty)  # R71
         self._consume_id(order)
         return order
 
@@ -238,6 +237,7 @@ class Reference(PriceControls):
         before = {"delta_qty": order.leaves_qty, "old_price": order.price}
         order.price, order.stop_price = price, stop_price
         order.order_qty, order.leaves_qty = order_qty, order_qty - order.cum_qty
+        self._open(order, order.leaves_qty - before["delta_qty"])  # R71
         order.shown_qty = min(order.shown_qty, order.leaves_qty)  # R47
         order.expire_time = command.expire_time if command.flags & HAS_EXPIRE else order.expire_time
         if command.new_cl_ord_id:
@@ -311,13 +311,6 @@ class Reference(PriceControls):
         self._tell_touched()  # R53
         self._event(EventKind.DISCONNECTED, account=command.account, qty=count)
 
-    def _cancel_all(self, orders: Iterable[Order], reason: Reason) -> int:
-        """Cancel in rising order_id, except where the phase does not permit it; how many."""
-        may_go = [order for order in orders if order.instrument.may_cancel(order)]
-        for order in sorted(may_go, key=lambda order: order.order_id):
-            self._cancel(order, reason)
-        return len(may_go)
-
     def _clock_tick(self, command: Command) -> None:
         """R35, R49."""
         if not self._id_is_well_formed(command):
@@ -335,12 +328,14 @@ class Reference(PriceControls):
     # --- acts --------------------------------------------------------------------------------------------------
 
     def _act(self, command: Command, payload: bytes) -> None:
-        """R40 to R44, R54, R66, R67: an act in its turn; raises Refused before it has changed anything."""
+        """R40 to R44, R54, R66, R67, R72 to R78: an act in its turn; raises Refused before it has changed anything."""
         in_place = {
             CommandKind.DAY_OPEN: self._commands == 1,
             CommandKind.DAY_START: self._restating,
             CommandKind.PHASE_SET: not self._restating,
             CommandKind.AUCTION_UNCROSS: not self._restating,
+            CommandKind.POSITION_RESTORE: self._restating,
+            CommandKind.BALANCE_RESTORE: self._restating,
         }
         if not in_place.get(CommandKind(command.kind), True):
             raise Refused(Code.DAY_ORDER)  # R44
@@ -353,12 +348,14 @@ class Reference(PriceControls):
             CommandKind.AUCTION_UNCROSS: self._uncross_now,
             CommandKind.CONTROL_SET: self._set_controls,
             CommandKind.LIMIT_SET: self._set_limits,
+            **self._levers(),
         }
         act[CommandKind(command.kind)](read_payload(payload, command.target_lo, command.target_hi))
 
     def _define_instrument(self, payload: Payload) -> None:
         """R40."""
         terms = InstrumentTerms.read(payload)
+        self._check_fixings(terms)  # R72
         if terms.symbol in self.symbols:
             raise Refused(Code.INSTRUMENT_EXISTS)
         levels = terms.levels + sum(instrument.terms.levels for instrument in self.instruments)
@@ -372,12 +369,15 @@ class Reference(PriceControls):
     def _define_account(self, payload: Payload) -> None:
         """R41."""
         terms = AccountTerms.read(payload)
-        if terms.account in self.account_names:
+        self._check_ccy(terms.ccy)
+        if terms.account in self.names:
             raise Refused(Code.ACCOUNT_EXISTS)
         if len(self.accounts) >= self.limits.accounts:
             raise Refused(Code.ACCOUNTS_FULL)
-        self.accounts.append(Account(len(self.accounts) + 1, terms))
-        self.account_names.add(terms.account)
+        account = Account(len(self.accounts) + 1, terms)
+        self.accounts.append(account)
+        self.names[terms.account] = account
+        self._name_ccy(terms.ccy)
         self._event(EventKind.ACCOUNT_DEFINED, account=len(self.accounts))
 
     def _set_phase(self, payload: Payload) -> None:
@@ -449,8 +449,9 @@ class Reference(PriceControls):
         self._event(EventKind.DAY_OPENED, qty=day.number)
 
     def _start_day(self, payload: Payload) -> None:
-        """R44."""
+        """R44, R78."""
         TradingDay.read_start(payload)
+        self._check_positions()
         self._restating = False
         self._event(EventKind.DAY_STARTED, qty=self._restored)
 

@@ -6,7 +6,7 @@ phases and the readings of acts.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
@@ -17,6 +17,7 @@ from sortedcontainers import SortedDict
 from engine.phases import PHASES, Mode, Permit
 from engine.reference_acts import AccountTerms, InstrumentTerms
 from engine.reference_bounds import NO_BOUNDS, Bounds, Controls, DailyLimits, Trigger
+from engine.reference_costs import Position
 from engine.schema import (
     COMMAND,
     MAX_FAR_LEVELS,
@@ -424,8 +425,12 @@ class Instrument:
 
 @dataclass(slots=True)
 class Account:
-    """An account with its number (R41) and its live orders."""
+    """An account with its number (R41), its live orders, its positions by number of instrument (R71) and its money."""
 
     number: int
     terms: AccountTerms
     live: dict[int, Order] = field(default_factory=dict)
+    positions: defaultdict[int, Position] = field(default_factory=lambda: defaultdict(Position))
+    balance: int = 0  # R73
+    is_checked: bool = False  # R73
+    margin: int = 0  # R74: the sum of what is held for its positions

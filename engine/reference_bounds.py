@@ -9,7 +9,8 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Final, NamedTuple
 
-from engine.reference_acts import InstrumentTerms, LimitChange, Payload
+from engine.reference_acts import InstrumentTerms, LimitChange
+from engine.reference_payload import Payload
 from engine.schema import DEFAULT_LONG_MS, DEFAULT_SHORT_MS, MAX_PRICE_TICKS, WINDOW_SLICES, Side
 
 __all__ = ["NO_BOUNDS", "Bounds", "Controls", "DailyLimits", "Trigger", "Window"]

@@ -7,10 +7,11 @@ Rules R66, R67 and R70; what refuses an order is in `engine/reference_gates.py`,
 from __future__ import annotations
 
 from engine.phases import Mode
-from engine.reference_acts import ControlChange, LimitChange, Payload, Refused
+from engine.reference_acts import ControlChange, LimitChange
 from engine.reference_auction import Auctions
 from engine.reference_book import LASTING, Instrument, Order, Where
 from engine.reference_ladder import find_cross
+from engine.reference_payload import Payload, Refused
 from engine.schema import INACTIVE, AuctionStep, Code, EventKind, Phase, Reason
 
 __all__ = ["PriceControls"]

@@ -1,4 +1,4 @@
-"""The readable matcher's gates: rules R2 to R19, R59 and R66 to R68, each command's in the order of their codes.
+"""The readable matcher's gates: rules R2 to R19, R59, R66 to R68, R74, R76, R77, in the order of their codes.
 
 A gate looks and does not touch: whatever is refused here has changed nothing.  The one thing that is kept is the order
 that a cancel or amend was found to be about.
@@ -10,8 +10,8 @@ import re
 from typing import Final
 
 from engine.phases import Mode, Permit
-from engine.reference_book import LASTING, STOP_TYPES, UNPRICED_TYPES, Command, Instrument, Order, Where
-from engine.reference_world import World
+from engine.reference_accounts import Accounts
+from engine.reference_book import LASTING, STOP_TYPES, UNPRICED_TYPES, Account, Command, Instrument, Order, Where
 from engine.schema import (
     CL_ORD_ID_PATTERN,
     HAS_EXPIRE,
@@ -52,7 +52,7 @@ _PERMIT_OF_TIME_IN_FORCE: Final = {
 }
 
 
-class Gates(World):
+class Gates(Accounts):
     """A world that can say why a command must be refused."""
 
     # --- place -------------------------------------------------------------------------------------------------
@@ -61,7 +61,8 @@ class Gates(World):
         """The first gate that refuses a place, or OK."""
         if not self._place_is_well_formed(command):
             return Code.MALFORMED  # R2
-        if self._account(command.account) is None:
+        account = self._account(command.account)
+        if account is None:
             return Code.UNKNOWN_ACCOUNT  # R3
         instrument = self._instrument(command.instrument)
         if instrument is None:
@@ -78,6 +79,9 @@ class Gates(World):
             return Code.EXPIRE_TIME  # R16
         if self._owner_of_id(command.account, command.cl_ord_id) is not None:
             return Code.DUPLICATE  # R6
+        code = self._killed(account)
+        if code:
+            return code  # R77
         if not instrument.permits(self._place_needs(command), command.time_in_force):
             return Code.PHASE  # R9
         if command.order_qty > instrument.terms.max_order_qty:
@@ -93,6 +97,11 @@ class Gates(World):
         takes = self._would_take(instrument, Side(command.side), command.price)
         if command.flags & POST_ONLY and takes and not self._place_is_suspended(command, instrument):
             return Code.POST_ONLY  # R13
+        side, price = Side(command.side), self._place_ranks_at(command, instrument)
+        if self._would_exceed_cap(account, instrument, side, command.order_qty):
+            return Code.POSITION_CAP  # R76
+        if self._is_uncovered(account, instrument, side, price, command.order_qty):
+            return Code.MARGIN  # R74
         if len(self.day_ids) >= self.limits.day_ids:
             return Code.DAY_ID_LIMIT  # R15
         if len(self.live) >= self.limits.orders:
@@ -245,13 +254,18 @@ class Gates(World):
                 return Code.PRICE_LIMIT  # R67
             if self._is_beyond_band(instrument, order.side, command.price):
                 return Code.MOVING_BAND  # R68
-        price = command.price if command.flags & HAS_PRICE else order.price
-        if order.ord_type == OrdType.STOP:
-            price = command.stop_price if command.flags & HAS_STOP else order.stop_price
+        price = self._amend_ranks_at(command, order)
         order_qty = command.order_qty if command.flags & HAS_QTY else order.order_qty
         names_value = command.flags & (HAS_PRICE | HAS_STOP | HAS_QTY)
         too_much = names_value and self._is_too_much(instrument, price, order_qty)
         return Code.MAX_ORDER_VALUE if too_much else Code.OK  # R66
+
+    @staticmethod
+    def _amend_ranks_at(command: Command, order: Order) -> int:
+        """R66: the price at which the value of an amended order is found."""
+        if order.ord_type == OrdType.STOP:
+            return command.stop_price if command.flags & HAS_STOP else order.stop_price
+        return command.price if command.flags & HAS_PRICE else order.price
 
     # --- commands about many orders ----------------------------------------------------------------------------
 
@@ -286,7 +300,8 @@ class Gates(World):
             and (not command.flags & HAS_QTY or 1 <= command.order_qty <= MAX_ORDER_QTY)
         ):
             return Code.MALFORMED  # R2
-        if self._account(command.account) is None:
+        account = self._account(command.account)
+        if account is None:
             return Code.UNKNOWN_ACCOUNT  # R3
         new_id = command.new_cl_ord_id
         if new_id and self._owner_of_id(command.account, new_id) is not None:
@@ -296,6 +311,9 @@ class Gates(World):
             return code  # R7, R8
         order = self._found()
         instrument = order.instrument
+        code = self._killed(account)
+        if code:
+            return code  # R77
         if not instrument.permits(Permit.AMEND, order.time_in_force):
             return Code.PHASE  # R9
         if self._amend_combines_badly(command, order):
@@ -315,6 +333,9 @@ class Gates(World):
         price = command.price if command.flags & HAS_PRICE else order.price
         if in_book and order.post_only and self._would_take(instrument, order.side, price):
             return Code.POST_ONLY  # R13
+        code = self._amend_unaffordable(command, order, account)
+        if code:
+            return code  # R76, R74
         if new_id and len(self.day_ids) >= self.limits.day_ids:
             return Code.DAY_ID_LIMIT  # R15
         if in_book and command.flags & HAS_PRICE and instrument.sides[order.side].has_no_room_at(price):
@@ -322,6 +343,20 @@ class Gates(World):
         if command.flags & HAS_STOP and instrument.stops[order.side].has_no_room_at(command.stop_price):
             return Code.STOP_LEVELS_FULL  # R15
         return Code.OK
+
+    def _amend_unaffordable(self, command: Command, order: Order, account: Account) -> Code:
+        """R76, R74: why the owner or the account may not have the order that an amend makes, or OK."""
+        raises = command.flags & HAS_QTY and command.order_qty > order.order_qty
+        order_qty = command.order_qty if command.flags & HAS_QTY else order.order_qty
+        leaves_qty = max(order_qty - order.cum_qty, 0)
+        opened = leaves_qty - order.leaves_qty
+        if raises and self._would_exceed_cap(account, order.instrument, order.side, opened):
+            return Code.POSITION_CAP
+        price = self._amend_ranks_at(command, order)
+        uncovered = (raises or command.flags & (HAS_PRICE | HAS_STOP)) and self._is_uncovered(
+            account, order.instrument, order.side, price, leaves_qty, order.leaves_qty
+        )
+        return Code.MARGIN if uncovered else Code.OK
 
     @staticmethod
     def _amend_combines_badly(command: Command, order: Order) -> bool:
@@ -374,7 +409,8 @@ class Gates(World):
         """The first gate that refuses a restore, or OK (R45)."""
         if not self._restore_is_well_formed(command):
             return Code.MALFORMED  # R2
-        if self._account(command.account) is None:
+        account = self._account(command.account)
+        if account is None:
             return Code.UNKNOWN_ACCOUNT  # R3
         instrument = self._instrument(command.instrument)
         if instrument is None:
@@ -386,6 +422,8 @@ class Gates(World):
         code = self._prices_refused(command._replace(flags=has_price | has_stop), instrument)
         if code:
             return code  # R12
+        if self._would_hold_too_much(account, instrument, Side(command.side), command.min_qty):
+            return Code.MARGIN  # R78
         if len(self.day_ids) >= self.limits.day_ids:
             return Code.DAY_ID_LIMIT  # R15
         if len(self.live) >= self.limits.orders:

@@ -6,6 +6,8 @@ Mutates the book, the stops and the live orders, and writes the events in the or
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from engine.phases import Mode
 from engine.reference_book import NO_CROSS, Instrument, Order
 from engine.reference_bounds import Bounds
@@ -13,6 +15,7 @@ from engine.reference_gates import Gates
 from engine.schema import (
     INACTIVE,
     OVERRIDE,
+    UNCROSS,
     EventKind,
     OrdStatus,
     OrdType,
@@ -145,9 +148,12 @@ class Matching(Gates):
         for party in (order, other):
             party.leaves_qty -= qty
             party.cum_qty += qty
+            self._buy_or_sell(party, qty)  # R71
+        roles = ("auction", "auction") if flags & UNCROSS else ("taker", "maker")  # R75
+        fees = self._charge(order, roles[0], qty, price), self._charge(other, roles[1], qty, price)
         trade_id = self.next_trade_id
         self.next_trade_id += 1
-        self._trade_event(EventKind.TRADE, order, other, qty, price=price, flags=flags, trade_id=trade_id)
+        self._trade_event(EventKind.TRADE, order, other, qty, price=price, flags=flags, trade_id=trade_id, fees=fees)
         order.instrument.note_trade(trade_id, price, self.time)
         for party in (order, other):
             if party.leaves_qty == 0:
@@ -165,6 +171,7 @@ class Matching(Gates):
             for party in (order, resting):
                 party.leaves_qty -= qty
                 party.order_qty -= qty
+                self._open(party, -qty)
             resting.shown_qty = min(resting.shown_qty, resting.leaves_qty)  # R47
             self._trade_event(EventKind.ORDER_PREVENTED, order, resting, qty, price=price, smp=order.smp)
             for party in (resting, order):
@@ -214,6 +221,13 @@ class Matching(Gates):
             EventKind.ORDER_CANCELED, order, OrdStatus.CANCELED, reason=reason, delta_qty=delta_qty, cl_ord_id=cl_ord_id
         )
 
+    def _cancel_all(self, orders: Iterable[Order], reason: Reason) -> int:
+        """R33, R34, R77: cancel in rising order_id, except where the phase does not permit it; how many."""
+        may_go = [order for order in orders if order.instrument.may_cancel(order)]
+        for order in sorted(may_go, key=lambda order: order.order_id):
+            self._cancel(order, reason)
+        return len(may_go)
+
     def _expire(self, order: Order) -> None:
         """R43, R49: end an order whose time is over."""
         self._put_an_end(EventKind.ORDER_EXPIRED, order, OrdStatus.EXPIRED)
@@ -237,6 +251,7 @@ class Matching(Gates):
         """Take an order out of the world of the living; its client ids still name it."""
         order.instrument.take_out(order)
         order.ended = how
+        self._open(order, -order.leaves_qty)
         order.leaves_qty = 0
         del self.live[order.order_id]
         del self.accounts[order.account - 1].live[order.order_id]

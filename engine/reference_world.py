@@ -6,7 +6,6 @@ compared with the compiled core's (`dump`, `book`).  Decides nothing.
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any, Final
 
 import numpy as np
@@ -36,9 +35,9 @@ from engine.schema import (
     word,
 )
 
-__all__ = ["World"]
+__all__ = ["DEFAULT_LIMITS", "World"]
 
-_DEFAULT_LIMITS: Final = Limits()
+DEFAULT_LIMITS: Final = Limits()
 _IN_CLOSING_CALL: Final = (Phase.PRE_CLOSE, Phase.CLOSE_NO_CANCEL)
 _OF_ONE_CALL: Final = (TimeInForce.AT_OPEN, TimeInForce.AT_CLOSE)
 _BLANK: Final[tuple[Any, ...]] = tuple(np.zeros((), EVENT).item())
@@ -47,7 +46,7 @@ _BLANK: Final[tuple[Any, ...]] = tuple(np.zeros((), EVENT).item())
 class World:
     """Everything a venue knows.  `limits` are its sizes (R15, R40, R41)."""
 
-    def __init__(self, limits: Limits = _DEFAULT_LIMITS) -> None:
+    def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
         self.limits = limits
         self.seq = 0
         self.time = 0
@@ -56,7 +55,7 @@ class World:
         self.instruments: list[Instrument] = []
         self.symbols: dict[str, Instrument] = {}
         self.accounts: list[Account] = []
-        self.account_names: set[str] = set()
+        self.names: dict[str, Account] = {}
         self.live: dict[int, Order] = {}
         # R6: who consumed which client id today, by account; ended orders stay, so that a repeat is answered.
         self.day_ids: dict[tuple[int, bytes], Order] = {}
@@ -182,6 +181,7 @@ class World:
         flags: int = 0,
         trade_id: int = 0,
         smp: int = 0,
+        fees: tuple[int, int] = (0, 0),
         leavers: tuple[Order, ...] = (),
     ) -> None:
         """A row that names both sides; `leavers` are about to be canceled, so nothing of them is open any more."""
@@ -192,7 +192,7 @@ class World:
             *self._head(kind, order.instrument.number, order.account, order.instrument.phase, Code.OK),
             *(flags, order.side, order.ord_type, order.time_in_force, 0, self._command.kind, order.order_id),
             *(price, qty, leaves_qty, order.cum_qty, trade_id, resting.order_id, resting.account, smp),
-            *(resting_leaves_qty, 0, 0),
+            *(resting_leaves_qty, *fees),
         )
         self._trades.append((len(self._rows), row))
         self._rows.append(_BLANK)
@@ -290,7 +290,10 @@ class World:
                 }
                 for instrument in self.instruments
             ],
-            "accounts": [asdict(account.terms) for account in self.accounts],
+            "accounts": [
+                {**account.terms.picture(), "balance": account.balance, "checked": int(account.is_checked)}
+                for account in self.accounts
+            ],
             "orders": [self._picture(order) for instrument in self.instruments for order in _orders_of(instrument)],
         }
 

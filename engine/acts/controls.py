@@ -122,6 +122,16 @@ def _is_date(value: Any) -> bool:
     return True
 
 
+def _is_decimal(value: Any) -> bool:
+    if not isinstance(value, str):
+        return False
+    try:
+        Tick(1, 0).ticks(value)
+    except ValueError:
+        return False
+    return True
+
+
 def _arm(state: State, number: int, controls: dict[str, Any]) -> None:
     """Put controls into the words that kernels read."""
     ctl, c = state.arrays.ctl, number * CONTROL_WORDS
@@ -156,7 +166,7 @@ def set_limits(state: State, terms: dict[str, Any]) -> list[Fact]:
     check_keys(terms, set(), BY | {"settlement", "step"} | ({"locked", "side"} if restates else frozenset()))
     for key, high in (("step", 3), ("locked", 2), ("side", 2)):
         integer(terms, key, 0, high, 0)
-    if "settlement" in terms and ("symbol" not in terms or not isinstance(terms["settlement"], str)):
+    if "settlement" in terms and ("symbol" not in terms or not _is_decimal(terms["settlement"])):
         raise Refusal(Code.BAD_TERMS)
     numbers = _subjects(state, terms, True)
     settlement = None

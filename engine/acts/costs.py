@@ -236,6 +236,12 @@ def hold(state: State, account: int) -> None:
     state.arrays.acc[account * ACCOUNT_WORDS + REQUIRED] = total
 
 
+def let_go(state: State, account: int) -> None:
+    """Hold nothing for an account that is not checked any more (R78)."""
+    state.arrays.pos.reshape(-1, int(state.arrays.h[STRIDE]), POSITION_WORDS)[account, :, HELD] = 0
+    state.arrays.acc[account * ACCOUNT_WORDS + REQUIRED] = 0
+
+
 def mark(state: State) -> None:
     """Mark the instruments whose orders have to be looked at by account, and sum up their owners' lots (R76)."""
     arrays, stride = state.arrays, int(state.arrays.h[STRIDE])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engine.acts.common import Fact, Refusal, check_keys, integer, name, text
-from engine.acts.costs import BY, MAX_COLLATERAL, check_margin, hold, mark
+from engine.acts.costs import BY, MAX_COLLATERAL, check_margin, hold, let_go, mark
 from engine.core.layout import (
     ACCOUNT,
     ACCOUNT_WORDS,
@@ -92,6 +92,8 @@ def _check(state: State, number: int, amount: int, checked: bool) -> None:
     acc[a + GATE] = (int(acc[a + GATE]) & ~CHECKED) | (CHECKED if checked else 0)
     if checked:
         hold(state, number)
+    else:
+        let_go(state, number)
 
 
 def restore_position(state: State, terms: dict[str, Any]) -> list[Fact]:

@@ -195,10 +195,10 @@ def exceeds(d, account, instrument, g, leaves, before, price, raises, valued):
         return I(BY_MARGIN)
     amount = abs(price) * leaves
     value = s.cost[t + VALUE]
-    if amount // of > MAX_MARGIN // value:
+    of *= LAW
+    if amount // of > (NEVER >> 1) // value:  # more than any balance
         return I(BY_MARGIN)
-    worth = amount // of * value + (amount % of * value + of - 1) // of
-    if (worth + LAW - 1) // LAW > free:
+    if amount // of * value + (amount % of * value + of - 1) // of > free:
         return I(BY_MARGIN)
     return I(0)
 

@@ -139,6 +139,10 @@ def _check_more(arrays: Arrays, x: int) -> None:
     flags, leaves = int(arrays.n4[x * NODE4 + FLAGS]), int(arrays.n4[x * NODE4 + LEAVES])
     assert not flags & OUTSIDE, "what is in the book is not outside"
     assert not flags & GIVES_UP or flags & UNPRICED, "what gives up rests only in a call"
+    row = int(arrays.n4[x * NODE4 + INSTRUMENT]) * INSTRUMENT_WORDS
+    assert arrays.ins[row + MIN_PRICE] <= arrays.n8[x * NODE8 + PRICE] <= arrays.ins[row + MAX_PRICE], (
+        "what is in the book is within the daily limits (R67)"
+    )
     if flags & ICEBERG:
         display, shown = (int(arrays.more[x * MORE_WORDS + field]) for field in (DISPLAY, SHOWN))
         assert 0 < shown <= min(display, leaves), "an iceberg shows some of its lots"
@@ -277,6 +281,8 @@ def _check_positions(state: Any, live: dict[int, int]) -> None:
                     "what is held is known"
                 )
                 required += held
+            else:
+                assert not held, "nothing is held for an account that is not checked"
         assert not acc[GATE] & CHECKED or int(acc[REQUIRED]) == required, "the margin is the sum of what is held"
     own = arrays.own.reshape(-1, stride, POSITION_WORDS)
     for commodity in {place for _, place in sums}:

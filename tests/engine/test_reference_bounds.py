@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from engine.reference_acts import InstrumentTerms, LimitChange, Payload
+from engine.reference_acts import InstrumentTerms, LimitChange
 from engine.reference_bounds import NO_BOUNDS, Bounds, Controls, DailyLimits, Trigger, Window
+from engine.reference_payload import Payload
 from engine.schema import Side, Tick
 
 TERMS = InstrumentTerms("W", 3500, 1, 9000, 500, 10, 4500, 100, 10, Tick(1, 0), "", {})
@@ -63,9 +64,9 @@ def test_limits_end_on_their_day_and_never_on_an_unknown_one() -> None:
     assert not controls(limit_free_from="").is_free_on("2026-11-23")
 
 
-def limits_after(step: int, run: int, locked: int, steps: str = "100,200,300", *, day: str = "", free: str = "") -> tuple[
-    int, int, int
-]:
+def limits_after(
+    step: int, run: int, locked: int, steps: str = "100,200,300", *, day: str = "", free: str = ""
+) -> tuple[int, int, int]:
     """Step, side of the run and locked side after a limit.set that names no step."""
     limits = DailyLimits(TERMS)
     limits.step, limits.run_side, limits.locked_side = step, run, locked

@@ -301,7 +301,7 @@ class Story:
                 both = f"{name} {self.name(e['resting_order_id'])} {lots}"
                 leaves = f"leaves {e['leaves_qty']}/{e['resting_leaves_qty']} cum {e['cum_qty']}"
                 if kind == EventKind.TRADE:
-                    return f"trade {both} {leaves} #{e['trade_id']}{flags(e)}"
+                    return f"trade {both} {leaves} #{e['trade_id']}{fees(e)}{flags(e)}"
                 return f"prevented {both} {leaves} {word(Smp(e['smp']))}"
             case _:
                 return self.words_of_acts(kind, e)
@@ -397,6 +397,11 @@ def auction(price: int, qty: int, surplus: str, step: int) -> str:
     return f"{qty} @ {price} {surplus} {word(AuctionStep(step))}"
 
 
+def fees(e: Fields) -> str:
+    """What a trade cost both sides (R75)."""
+    return "".join(f" {name} {e[name]}" for name in ("fee", "resting_fee") if e[name])
+
+
 def locked(e: Fields) -> str:
     """The locked side of an instrument (R67)."""
     return f" locked {word(Side(e['side']))}" if e["side"] else ""
@@ -430,7 +435,8 @@ SHOWN: dict[EventKind, tuple[str, ...]] = {
     EventKind.ORDER_EXPIRED: ("price", "qty", "cum_qty", "delta_qty"),
     EventKind.ORDER_AMENDED: ("price", "qty", "leaves_qty", "cum_qty", "delta_qty", "old_price"),
     EventKind.ORDER_STATUS: ("price", "qty", "leaves_qty", "cum_qty", "reason", "order_id"),
-    EventKind.TRADE: ("price", "qty", "leaves_qty", "cum_qty", "resting_leaves_qty", "resting_order_id", "trade_id"),
+    EventKind.TRADE: ("price", "qty", "leaves_qty", "cum_qty", "resting_leaves_qty", "resting_order_id", "trade_id",
+                      "fee", "resting_fee"),
     EventKind.ORDER_PREVENTED: (
         "price", "qty", "leaves_qty", "cum_qty", "resting_leaves_qty", "resting_order_id", "smp",
     ),

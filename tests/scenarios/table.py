@@ -16,17 +16,19 @@ Worlds.  Accounts A1 to A6 are numbers 1 to 6, of member and owner M1 B1, M2 B2,
 Instruments W and V are 1 and 2: tick 1, band 1..1000, at most 500 lots, protection 10 ticks, both continuous.
 Options change the limits (`orders=2`), W's phase (`phase=pre_open`; it goes there by the way in WAYS), W's terms
 (`max_price=9000`) or W's controls (`band_ticks=5`, any key of control.set); `limits=LOW..HIGH` gives W these daily
-limits (settlement in the middle, one step, which it is at); `empty` begins with nothing.
+limits (settlement in the middle, one step, which it is at); `settle=USD,VND` lets A1 settle in USD and all others in
+VND; `empty` begins with nothing.
 
 Commands (`venue` is account 0):
     buy|sell QTY TYPE as ID [TIF] [display N] [min N] [post] [smp WORD] [smp_id N] [session N] [in SYMBOL]
     amend REF [qty N] [price P] [stop P] [expire T] [as NEWID]      cancel REF
     mass_cancel [buy|sell] [in SYMBOL] [session N]      disconnect session N      tick
     restore buy|sell QTY leaves N TYPE as ID order N [gtd until T] [display N shows N] [post] [smp …] …
-    define SYMBOL [key=value …] [-key …]      account NAME MEMBER OWNER      uncross SYMBOL
+    define SYMBOL [key=value …] [-key …]      account NAME MEMBER OWNER [CCY]      uncross SYMBOL
     phase SYMBOL|group:NAME WORD [override] [draw N] [at_last_match] [auto]
     control SYMBOL|group:NAME key=value …
     limit SYMBOL|group:NAME [settlement P] [step N] [locked buy|sell|none] [side buy|sell|none]
+    act OP key=value … (OP as in `fee.set`; whole numbers are integers, but for the keys of TEXTS)
     day.open DATE next N      day.start       payload KIND TEXT (an act with this very payload)
 TYPE is `@ PRICE` (limit), `market`, `market_to_limit`, `stop P` or `stop P @ PRICE` (stop_limit); TIF day (if none is
 given), gtc, `gtd until T`, ioc, fok, at_open or at_close.
@@ -39,7 +41,8 @@ or `empty`; `indicative | W` what an uncross would do, `VOLUME @ PRICE SURPLUS S
 
 Events end in words for what they bear besides: `display N` (an iceberg), `stop P`, `inactive` (not in the book), `kept`
 (its place), `uncross` and `self_match` (a trade of an auction, the buy first), `override`, `last #N @ P` (R63),
-`locked buy|sell` (R67: of `phase … closed` and of `limits W LOW to HIGH settlement P step N`).
+`locked buy|sell` (R67: of `phase … closed` and of `limits W LOW to HIGH settlement P step N`), `fee N` and
+`resting_fee N` (of a trade, if not 0).
 """
 
 from __future__ import annotations
@@ -62,6 +65,7 @@ from engine.schema import (
     HAS_QTY,
     HAS_STOP,
     OF_SESSION,
+    OP_WORDS,
     POST_ONLY,
     CommandKind,
     Limits,
@@ -85,6 +89,8 @@ CONTROLS = {
     "limit_steps": str, "limit_free_from": str,
 }  # fmt: skip
 """The keys of control.set and what their values are."""
+TEXTS = ("rate", "date")
+"""Keys of other acts whose values are texts even if they look like integers."""
 WAYS: dict[str, tuple[str, ...]] = {
     "closed": (), "pre_open": ("pre_open",), "no_cancel": ("pre_open", "no_cancel"),
     "opening_auction": ("pre_open", "opening_auction"), "continuous": ("continuous",), "break": ("continuous", "break"),
@@ -403,6 +409,13 @@ def act(verb: str, words: Words) -> tuple[int, bytes]:
                     del said[word[1:]]
     elif verb == "account":
         kind, said = CommandKind.ACCOUNT_DEFINE, {key: words.take() for key in ("account", "member", "owner")}
+        if words.words:
+            said["ccy"] = words.take()
+    elif verb == "act":
+        kind, said = OP_WORDS[words.take()], {}
+        for key, _, value in (word.partition("=") for word in words.words):
+            said[key] = int(value) if re.fullmatch(r"-?\d+", value) and key not in TEXTS else value
+        words.words.clear()
     elif verb == "phase":
         kind, said = CommandKind.PHASE_SET, {**words.meant(), "phase": words.take()}
         said |= {key: 1 for key in ("override", "at_last_match", "auto") if words.has(key)}
@@ -449,6 +462,10 @@ def world(options: list[str]) -> tuple[Limits, list[str]]:
             limits[key] = int(value)
         elif key in CONTROLS:
             controls.append(option)
+        elif key == "settle":
+            currencies = value.split(",")
+            for number in range(len(ACCOUNTS)):
+                acts[number] += f" {currencies[min(number, len(currencies) - 1)]}"
         elif key == "limits":
             low, high = (int(price) for price in value.split(".."))
             settlement = (low + high) // 2
