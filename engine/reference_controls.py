@@ -6,6 +6,8 @@ Rules R66, R67 and R70; what refuses an order is in `engine/reference_gates.py`,
 
 from __future__ import annotations
 
+from typing import Final
+
 from engine.phases import Mode
 from engine.reference_acts import ControlChange, LimitChange
 from engine.reference_auction import Auctions
@@ -15,6 +17,8 @@ from engine.reference_payload import Payload, Refused
 from engine.schema import INACTIVE, AuctionStep, Code, EventKind, Phase, Reason
 
 __all__ = ["PriceControls"]
+
+_UNCROSSED: Final = (Phase.OPENING_AUCTION, Phase.CLOSING_AUCTION)
 
 
 class PriceControls(Auctions):
@@ -48,7 +52,7 @@ class PriceControls(Auctions):
         settlements = [change.settlement_of(instrument.terms) for instrument in meant]
         if any((change.step or 0) > len(instrument.controls.limit_steps) for instrument in meant):
             raise Refused(Code.BAD_TERMS)
-        changing = [pair for pair in zip(meant, settlements, strict=True) if pair[0].mode == Mode.NONE]
+        changing = [pair for pair in zip(meant, settlements, strict=True) if _may_have_new_limits(pair[0])]
         if not changing:
             raise Refused(Code.PHASE)
         for instrument, settlement in changing:
@@ -122,3 +126,8 @@ class PriceControls(Auctions):
             reason=instrument.trigger.extend(),
         )
         return True
+
+
+def _may_have_new_limits(instrument: Instrument) -> bool:
+    """R67: whether nothing trades now, nor has just been uncrossed."""
+    return instrument.mode == Mode.NONE and instrument.phase not in _UNCROSSED

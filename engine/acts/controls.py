@@ -61,6 +61,7 @@ _VALUE = re.compile(r"[0-9]{1,15}(\.[0-9]{1,6})?")
 _STEPS = re.compile(r"[0-9]{1,5}(,[0-9]{1,5}){0,2}")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 WHOLE = 10_000  # basis points
+UNCROSSING = (Phase.OPENING_AUCTION, Phase.CLOSING_AUCTION)  # what trades next does so without an uncross
 
 
 def set_controls(state: State, terms: dict[str, Any]) -> list[Fact]:
@@ -178,7 +179,7 @@ def set_limits(state: State, terms: dict[str, Any]) -> list[Fact]:
             raise Refusal(Code.BAD_TERMS)
     if any(terms.get("step", 0) > len(_steps(state, number)) for number in numbers):
         raise Refusal(Code.BAD_TERMS)
-    numbers = [n for n in numbers if PHASES[_phase(state, n)].mode == Mode.NONE]
+    numbers = [n for n in numbers if PHASES[_phase(state, n)].mode == Mode.NONE and _phase(state, n) not in UNCROSSING]
     if not numbers:
         raise Refusal(Code.PHASE)
     facts = []

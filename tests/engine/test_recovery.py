@@ -42,7 +42,8 @@ def test_the_first_start_opens_a_day_with_the_given_instruments(tmp_path: Path) 
     world = log.matcher.dump()
     assert log.recovery.first_start and log.recovery.epoch == 1 and log.trading_day == MONDAY
     assert [terms["symbol"] for terms in world["instruments"]] == [terms["symbol"] for terms in INSTRUMENTS]
-    assert world["accounts"] == ACCOUNTS and world["trading_day"] == MONDAY
+    assert world["accounts"] == [{**account, "balance": 0, "checked": 0} for account in ACCOUNTS]
+    assert world["trading_day"] == MONDAY
     assert [block.first_seq for block in seen] == [1, world["seq"]]
     log.close()
     assert verify(tmp_path).exit_code == EXIT_GOOD

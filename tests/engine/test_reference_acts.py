@@ -15,8 +15,8 @@ from engine.reference_acts import (
     TradingDay,
     read_uncross,
 )
-from engine.reference_payload import Payload, Refused, read_payload
-from engine.schema import Code, Phase
+from engine.reference_payload import Payload, Refused
+from engine.schema import Phase
 
 TERMS: Payload = {
     "symbol": "W", "ccy": "USD", "unit": "lb", "contract_size": 1, "tick": "0.005", "min_price": "1.000",
@@ -24,33 +24,8 @@ TERMS: Payload = {
 }  # fmt: skip
 
 
-def refused(text: bytes, offset: int = 0, length: int | None = None) -> bool:
-    with pytest.raises(Refused) as raised:
-        read_payload(text, offset, len(text) if length is None else length)
-    return raised.value.code == Code.BAD_TERMS
-
-
 def terms(**more: int | str) -> InstrumentTerms:
     return InstrumentTerms.read({**TERMS, **more})
-
-
-def test_a_payload_is_read_from_its_place() -> None:
-    assert read_payload(b'xx{"a":1}yy', 2, 7) == {"a": 1}
-
-
-@pytest.mark.parametrize(("offset", "length"), [(-1, 3), (0, -1), (1, 7), (8, 1), (-7, 7), (1 << 62, 1 << 62)])
-def test_a_payload_outside_its_section_is_refused(offset: int, length: int) -> None:
-    assert refused(b'{"a":1}', offset, length)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [b"", b"{", b"[]", b"7", b'"x"', b"null", b"NaN", b'{"a":1,"a":1}', b'{"a":1}{}', b"{'a':1}", b'{"a":"\xff"}',
-     '{"a":1}'.encode("utf-16"), '\ufeff{"a":1}'.encode(), b'{"a":' + b"[" * 100_000,
-     b'{"a":' + b"9" * 5000 + b"}"],
-)  # fmt: skip
-def test_what_is_no_object_is_refused(text: bytes) -> None:
-    assert refused(text)
 
 
 @pytest.mark.parametrize("value", [None, True, 1.0, 1e300, [], {}, "1"])

@@ -267,8 +267,8 @@ def test_an_order_for_the_close_without_a_level_ends_as_what_it_was() -> None:
     story.say("venue", "control W limit_steps=10000")
     story.say("venue", "limit W settlement 4300 step 1")
     story.say("venue", "phase W pre_open")
-    for number in range(4096):
-        story.reference.run_block(story.commands.write("A2", f"buy 1 @ {200 + number} as f{number} gtc"))
+    for price in (*range(200, 4295), 8300):  # where it was there is room, where it would be there is none
+        story.reference.run_block(story.commands.write("A2", f"buy 1 @ {price} as f{price} gtc"))
     for phase in ("halted", "pre_close"):
         row = story.commands.write("venue", f"phase W {phase}")
         events = story.reference.run_block(row, story.commands.payload)
@@ -311,6 +311,13 @@ def test_a_side_is_locked_where_it_waits_at_its_limit_alone() -> None:
     assert closes("buy 1 @ 109 as b", "sell 1 @ 110 as s") == ("", ["limits W 90..110 of 100 step 1"])
     assert closes("buy 1 @ 90 as b") == closes("sell 1 @ 110 as s") == closes()
     assert closes("buy 1 @ 110 as b", step=False)[0] == ""
+
+
+def test_no_side_is_locked_where_both_wait() -> None:
+    story = Controlled("limits=90..110", "phase=pre_open")
+    story.say("A1", "buy 1 @ 110 as b1")
+    story.say("A1", "sell 1 @ 110 as s1")
+    assert story.say("venue", "phase W closed")[0] == "phase W closed from pre_open"
 
 
 def test_a_lock_is_found_anew_at_every_close() -> None:
@@ -356,6 +363,17 @@ def test_a_volatility_call_ends_with_a_price_inside_or_without_one() -> None:
     assert story.say("venue", "phase W continuous auto") == [
         "phase W continuous from volatility_auction", "uncrossed 0 @ 0",
     ]  # fmt: skip
+
+
+def test_a_call_is_held_against_the_bounds_that_its_order_met() -> None:
+    story = Controlled("short_ticks=2")
+    for price in (100, 99, 103):
+        story.say("A1", f"sell 1 @ {price} as s{price}")
+        if price == 100:
+            story.say("A2", "buy 1 @ 100 as b1")
+    assert story.say("A2", "buy 4 @ 103 as b2")[1:3] == ["trade b2 s99 1 @ 99", PULLED]
+    assert story.say("A3", "sell 5 @ 102 as s102")[1] == "indicative 3 @ 102"
+    assert story.say("venue", "phase W continuous auto")[1] == "uncrossed 3 @ 102", "of 98..102, not of 98..101"
 
 
 def test_only_a_call_that_the_trigger_began_is_extended() -> None:

@@ -364,6 +364,17 @@ def test_a_trigger_pulled_by_a_stop_on_the_way_to_continuous_is_told_last() -> N
     ]  # fmt: skip
 
 
+def test_a_call_that_the_trigger_begins_begins_with_nothing_told() -> None:
+    story = Controlled("phase=pre_open", "short_ticks=2")
+    story.say("A1", "sell 2 @ 103 as s1")
+    assert story.say("A2", "buy 2 @ 103 as b1")[1:] == ["indicative 2 @ 103"]
+    story.say("venue", "phase W closed")
+    story.say("venue", "phase W continuous")
+    for who, text in (("A1", "sell 1 @ 100 as s2"), ("A2", "buy 1 @ 100 as b2"), ("A1", "sell 2 @ 103 as s3")):
+        story.say(who, text)
+    assert story.say("A2", "buy 2 @ 103 as b3")[1:] == [PULLED, "indicative 2 @ 103"]
+
+
 def test_the_own_phase_of_an_instrument_stays_its_own() -> None:
     story = moved()
     story.say("venue", "phase W break override")

@@ -1,8 +1,9 @@
 """The worlds of the table of gates: for each way in and each gate one in which that gate fails, and no other would.
 
-All worlds are alike. Instrument 1 has prices 1 to 1,000,000, daily limits of 10 % around 100,000 and a last trade there.
-Account 3 bids at the centre, account 2 offers 10 lots 5 ticks beyond; account 1 is the one that wants something, account
-4 fills tables. A price is a distance from the centre in the direction of account 1's order, which may buy or sell.
+All worlds are alike. Instrument 1 has prices 1 to 1,000,000, daily limits of 10 % around 100,000 and a last trade
+there. Account 3 bids at the centre, account 2 offers 10 lots 5 ticks beyond; account 1 is the one that wants something,
+account 4 fills tables. A price is a distance from the centre in the direction of account 1's order, which may buy or
+sell.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from engine.schema import (
-    COMMAND,
     HAS_PRICE,
     HAS_QTY,
     HAS_STOP,
@@ -52,6 +52,8 @@ ROOMY: Final = ROOM._replace(orders=1 << 13, day_ids=1 << 13)
 FEW: Final = 24
 STOPS: Final = (OrdType.STOP, OrdType.STOP_LIMIT)
 PRICED: Final = (OrdType.LIMIT, OrdType.STOP_LIMIT)
+ORD_TYPES: Final = words(OrdType)
+TIMES_IN_FORCE: Final = words(TimeInForce)
 Fields = dict[str, Any]
 
 # The phase of each place in the table, and how to get there from the call in which everything is placed; kill switches
@@ -77,22 +79,25 @@ SHUT: Final = (Phase.NO_CANCEL, Phase.OPENING_AUCTION)  # where nothing is let i
 
 def order(ord_type: str = "limit", tif: str = "gtc", feature: str = "", *, qty: int = 5) -> Fields:
     """The fields of an order that buys, a price being a distance."""
-    kind = words(OrdType)[ord_type]
-    fields: Fields = {"ord_type": kind, "time_in_force": words(TimeInForce)[tif], "order_qty": qty, "flags": 0}
+    kind = ORD_TYPES[ord_type]
+    fields: Fields = {"ord_type": kind, "time_in_force": TIMES_IN_FORCE[tif], "order_qty": qty, "flags": 0}
     if kind in PRICED:
         fields |= {"price": TOUCH, "flags": HAS_PRICE}
     if kind in STOPS:
         fields |= {"stop_price": 20, "flags": fields["flags"] | HAS_STOP}
     if tif == "gtd":
         fields["expire_time"] = LATE
-    return fields | {
-        "": {},
-        "iceberg": {"display_qty": 2},
-        "min_qty": {"min_qty": 3},
-        "suspended": {"price": BEYOND},
-        "post_only": {"flags": fields["flags"] | POST_ONLY},
-        "reached": {"stop_price": -3, "order_qty": 15},
-    }[feature]
+    return (
+        fields
+        | {
+            "": {},
+            "iceberg": {"display_qty": 2},
+            "min_qty": {"min_qty": 3},
+            "suspended": {"price": BEYOND},
+            "post_only": {"flags": fields["flags"] | POST_ONLY},
+            "reached": {"stop_price": -3, "order_qty": 15},
+        }[feature]
+    )
 
 
 def subject(what: str) -> Fields:
@@ -136,7 +141,8 @@ class Scene:
         self.venue = Venue(self.gate.limits, paired=paired, seq=20_000 if self.restates else 1)
         self.way = WAYS_OF_EVENTS.get(f"{row.way} {row.where}") or WAYS[row.where]
         if self.gate.shut and not self.restates:
-            self.way = SHUT
+            # What has no price would end in an auction; a call that only takes new orders lets no amend in either.
+            self.way = SHUT[:1] if f"{row.way} {row.where}" == "amend call" else SHUT
         self.subject = self.subject_id = 0
         self.names = 0
         self.opposite = "post_only" not in row.what or self.gate.opposite
@@ -208,7 +214,9 @@ class Scene:
         row["side"] = 1 if buys else 2
         if self.restates:
             row["kind"] = CommandKind.ORDER_RESTORE
-            row["time_in_force"] = np.where(row["time_in_force"] == TimeInForce.DAY, TimeInForce.GTC, row["time_in_force"])
+            row["time_in_force"] = np.where(
+                row["time_in_force"] == TimeInForce.DAY, TimeInForce.GTC, row["time_in_force"]
+            )
             row["min_qty"] = np.minimum(row["order_qty"], 15)
             row["target_lo"] = row["seq"] - 19_000
             row["target_hi"] = row["display_qty"]
@@ -216,7 +224,7 @@ class Scene:
 
     def mirrored(self, fields: Fields) -> Fields:
         """Turn distances into prices."""
-        turned = {name: CENTRE + self.sign * fields[name] for name in ("price", "stop_price") if name in fields}
+        turned: Fields = {name: CENTRE + self.sign * fields[name] for name in ("price", "stop_price") if name in fields}
         return {**fields, **turned}
 
     # --- the command ------------------------------------------------------------------------------------------------
@@ -226,8 +234,10 @@ class Scene:
         row, send = self.row, self.venue.send
         if row.way == "place" or row.way == "restore":
             self.subject = self.venue.seq if row.way == "place" else self.venue.seq - 19_000
-            fields = order(*row.what.split()) if row.way == "place" else subject(row.what) | {"price": self.restored_at()}
-            if row.what.startswith("market_to_limit") and "min_qty" not in row.what:
+            fields = (
+                order(*row.what.split()) if row.way == "place" else subject(row.what) | {"price": self.restored_at()}
+            )
+            if row.what.startswith("market_to_limit"):
                 fields["order_qty"] = 15  # so that some of it rests
             return self.venue.run(self.order_row(self.gate.bend(self, {"cl_ord_id": b"new", **fields})))
         if row.way == "amend":
@@ -258,7 +268,6 @@ class Scene:
             block["target_lo"] += np.arange(count)
         block["price" if "price" in fields else "stop_price"] += self.sign * step * np.arange(count)
         block["cl_ord_id"] = [f"f{number}".encode() for number in range(count)]
-        assert COMMAND == block.dtype
         events = self.venue.run(block)
         assert not events["code"].any(), f"{self.row.name}: account {FILLER} is refused"
 
@@ -288,7 +297,8 @@ class Scene:
             self.crowd(FEW - taken, order() | {"price": -100}, 0)
 
     def sell_first(self) -> None:
-        """Let account 1 stand first where its own order would trade."""
+        """Let account 1 stand first where its own order would trade, in an uncross alone."""
+        self.opposite &= self.row.way != "uncross"
         self.rest(ME, order(qty=10), against=True, cl_ord_id=b"mine")
 
     def repeat_id(self) -> None:

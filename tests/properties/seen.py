@@ -15,7 +15,7 @@ from engine.reference import Reference
 from engine.schema import CODE_RULE, COMMAND, LAST, Code, CommandKind, EventKind, Limits
 from tests.flow import act_rows, encode
 from tests.flow_mix import terms_of
-from tests.properties.pair import Block, Core, Pair, Rows
+from tests.properties.pair import Block, Core, Pair, Rows, unequal_parts
 
 REFUSALS: Final = (EventKind.ORDER_REJECTED, EventKind.ORDER_STATUS, EventKind.ACT_REJECTED)
 BESIDE: Final = ["core", "reference"]  # the two ways in which a property runs
@@ -92,21 +92,29 @@ class Venue:
         assert not events["code"].any(), f"{CommandKind(kind).name} of {terms}: {Code(int(events['code'][0])).name}"
         return events
 
-    def seen(self) -> dict[str, Any]:
-        """Everything that can be seen: the world, every book, every indicative; but for seq and time."""
+    def seen(self, *, deep: bool = False) -> dict[str, Any]:
+        """Everything that can be seen: the world, every book, every indicative; but for seq and time.
+
+        The indicative of a deep book takes the square of its levels, and is left out."""
+        picture = _picture(self.core, deep)
         if self.pair:
-            self.pair.compare()
-        world = self.core.dump()
-        numbers = range(1, len(world["instruments"]) + 1)
-        return {
-            **{key: value for key, value in world.items() if key not in ("seq", "time")},
-            "books": [self.core.book(number) for number in numbers],
-            "indicatives": [self.core.indicative(number) for number in numbers],
-        }
+            expected = _picture(self.pair.expected, deep)
+            assert picture == expected, "\n".join(["core and reference differ", *unequal_parts(expected, picture)])
+        return picture
 
     def check(self) -> None:
         """Assert the invariants."""
         (self.pair or self.core).check()
+
+
+def _picture(matcher: Any, deep: bool) -> dict[str, Any]:
+    world = matcher.dump()
+    numbers = range(1, len(world["instruments"]) + 1)
+    return {
+        **{key: value for key, value in world.items() if key not in ("seq", "time")},
+        "books": [matcher.book(number) for number in numbers],
+        "indicatives": [] if deep else [matcher.indicative(number) for number in numbers],
+    }
 
 
 def kinds(events: Rows) -> list[EventKind]:

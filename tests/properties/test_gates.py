@@ -91,7 +91,8 @@ def told(events: Rows) -> str:
 
 def mine(scene: Scene, events: Rows, kind: EventKind) -> Rows:
     """The events of a kind about the order that the line is about."""
-    return events[(events["kind"] == kind) & (events["order_id"] == scene.subject)]
+    found: Rows = events[(events["kind"] == kind) & (events["order_id"] == scene.subject)]
+    return found
 
 
 def is_suspended(scene: Scene, events: Rows) -> bool:
@@ -108,7 +109,7 @@ def is_suspended(scene: Scene, events: Rows) -> bool:
 def is_pulled(events: Rows) -> bool:
     """Whether the volatility trigger started a call (R69)."""
     changes = events[(events["kind"] == EventKind.PHASE_CHANGED) & (events["phase"] == Phase.VOLATILITY_AUCTION)]
-    return changes["reason"].tolist() == [Phase.CONTINUOUS]
+    return [int(reason) for reason in changes["reason"]] == [Phase.CONTINUOUS]
 
 
 def is_prevented(scene: Scene, events: Rows) -> bool:
@@ -121,12 +122,12 @@ def is_prevented(scene: Scene, events: Rows) -> bool:
 
 def trouble(row: Row, gate: str, *, sells: bool, paired: bool) -> str:
     """What is wrong with a cell: nothing, if all is as the table says."""
-    scene, cell = Scene(row, gate, sells=sells, paired=paired), row.cells[gate]
-    before = scene.venue.seen() if cell == "x" else {}
+    scene, cell, deep = Scene(row, gate, sells=sells, paired=paired), row.cells[gate], gate in SLOW
+    before = scene.venue.seen(deep=deep) if cell == "x" else {}
     events = scene.command()
     code = refusal(events)
     if cell == "x":
-        good = code == GATES[gate].code and scene.venue.seen() == before
+        good = code == GATES[gate].code and scene.venue.seen(deep=deep) == before
     elif cell == "S":
         good = is_suspended(scene, events)
     elif cell == "P":
@@ -138,7 +139,7 @@ def trouble(row: Row, gate: str, *, sells: bool, paired: bool) -> str:
     else:
         good = int(cell) > 0 and told(events) == row.events
     if paired:
-        scene.venue.seen()
+        scene.venue.seen(deep=deep)
     if good:
         return ""
     return f"{gate} {cell}: {told(events)} {code.name}"
@@ -162,14 +163,15 @@ def test_every_entry_path_reaches_every_gate(row: Row, beside: str) -> None:
 @pytest.mark.parametrize("sells", [False, True], ids=["buys", "sells"])
 def test_what_no_gate_stops_comes_in(sells: bool) -> None:
     """The world of each line without a failing gate: its gates all pass."""
-    for row in ROWS[:: 8 if PLAIN else 1]:
+    for number, row in enumerate(ROWS[:: 8 if PLAIN else 1]):
         scene = Scene(row, "", sells=sells)
         events = scene.command()
         assert refusal(events) == Code.OK, row.name
         if row.what.endswith("suspended"):
             assert is_suspended(scene, events)
         assert told(events) == row.events, row.name
-        scene.venue.check()
+        if number % 8 == 0:
+            scene.venue.check()
 
 
 # --- the table itself -----------------------------------------------------------------------------------------------

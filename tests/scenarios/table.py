@@ -469,7 +469,7 @@ def world(options: list[str]) -> tuple[Limits, list[str]]:
         elif key == "limits":
             low, high = (int(price) for price in value.split(".."))
             settlement = (low + high) // 2
-            controls.append(f"limit_steps={-(-10_000 * (high - settlement) // abs(settlement))}")
+            controls.append(f"limit_steps={max(-(-10_000 * (high - settlement) // abs(settlement)), 1)}")
             acts.insert(acts.index("define V") + 1, f"limit W settlement {settlement} step 1")
         elif key == "phase":
             acts.remove("phase W continuous")

@@ -29,7 +29,7 @@ from engine.core.layout import (
 )
 from engine.schema import MAX_MARGIN, MAX_ORDER_QTY, MAX_PRICE_TICKS, Code
 from tests.engine.core.alone import alone
-from tests.engine.money import money_world
+from tests.engine.purse import purse_world
 from tests.engine.world import World, behind, views
 
 pytestmark = [pytest.mark.jit_off, pytest.mark.bounds]
@@ -55,7 +55,7 @@ class Desk:
     """A venue into whose arrays numbers are put; account 1 is in hand, account 3 is the other side."""
 
     def __init__(self) -> None:
-        self.world: World = money_world()
+        self.world: World = purse_world()
         self.a = self.world.state.arrays
         self.stride = int(self.a.h[STRIDE])
 

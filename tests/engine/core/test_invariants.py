@@ -68,7 +68,7 @@ from engine.core.layout import (
 )
 from engine.core.state import Arrays
 from engine.schema import CommandKind, Phase
-from tests.engine.money import money_world
+from tests.engine.purse import purse_world
 from tests.engine.world import AT_CLOSE, BUY, GTC, SELL, SMALL, World
 
 pytestmark = [pytest.mark.jit_off, pytest.mark.bounds]
@@ -241,7 +241,7 @@ class Kept:
     """A state with a suspended order, two checked accounts of one owner, and months of a commodity that is capped."""
 
     def __init__(self) -> None:
-        world = money_world()
+        world = purse_world()
         world.checks = False
         for name in ("A1", "A2"):
             world.act(A.COLLATERAL_SET, account=name, amount=10**9)
@@ -311,7 +311,7 @@ def test_damage_to_what_is_kept_of_accounts_and_limits_is_noticed(damage: str) -
 
 
 def test_positions_may_be_open_while_a_day_is_being_restated() -> None:
-    world = money_world(phase=None, day="2026-11-25")
+    world = purse_world(phase=None, day="2026-11-25")
     world.act(A.POSITION_RESTORE, account="A1", symbol="V", lots=5)
     check(world.state)
 
