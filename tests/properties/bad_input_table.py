@@ -81,6 +81,15 @@ OFF_BAND: Final = (*INT64, 0, -1, 100_001)
 GONE: Final = cl_ord_id_key(b"gone")
 NOBODY: Final = cl_ord_id_key(b"nobody")
 BY_KEY: Final = {"target_lo": GONE[0], "target_hi": GONE[1]}
+RAISED: Final[dict[str, Any]] = {"flags": HAS_QTY, "order_qty": 6}
+WITH: Final[dict[CommandKind, dict[str, Any]]] = {
+    CommandKind.PHASE_SET: {"phase": "closed"},
+    CommandKind.AUCTION_UNCROSS: {},
+    CommandKind.CONTROL_SET: {"band_ticks": 1},
+    CommandKind.LIMIT_SET: {},
+    CommandKind.MARGIN_SET: {"ccy": "USD", "per_lot": 1},
+    CommandKind.FEE_SET: {"ccy": "USD", "basis": "lot", "taker": 1, "maker": 1, "auction": 1},
+}
 STOPPED: Final[dict[str, Any]] = {"ord_type": STOP, "stop_price": 1030}
 BAD: Final[list[Bad]] = [
     # R2: the form.
@@ -140,8 +149,8 @@ BAD: Final[list[Bad]] = [
     *many(6, Code.DUPLICATE, PLACE, *each("cl_ord_id", (b"live", b"gone", b"suspended", b"stop"))),
     *many(6, Code.DUPLICATE, AMEND, *each("cl_ord_id", (b"gone", b"live"), target="live", flags=HAS_QTY, order_qty=6)),
     *(
-        Bad(rule, code, kind, {**more, **target})
-        for kind, more in ((CANCEL, {}), (AMEND, {"flags": HAS_QTY, "order_qty": 6}))
+        Bad(rule, code, kind, {**RAISED, **target} if kind == AMEND else target)
+        for kind in (CANCEL, AMEND)
         for rule, code, target in (
             *((7, Code.UNKNOWN_ORDER, {"target_lo": order_id}) for order_id in (1, 19_999, -1, *INT64)),
             (7, Code.UNKNOWN_ORDER, {"target": "gone"}),
@@ -228,17 +237,14 @@ BAD: Final[list[Bad]] = [
     Bad(42, Code.PHASE_TRANSITION, CommandKind.PHASE_SET, {"group": "G1", "phase": "trade_at_close"}),
     Bad(54, Code.NOT_IN_CALL, CommandKind.AUCTION_UNCROSS, {"symbol": "S1"}),
     *(
-        Bad(rule, Code.UNKNOWN_INSTRUMENT, kind, {**more, name: "S9"})
-        for rule, kind, names, more in (
-            (42, CommandKind.PHASE_SET, ("symbol", "group"), {"phase": "closed"}),
-            (54, CommandKind.AUCTION_UNCROSS, ("symbol",), {}),
-            (66, CommandKind.CONTROL_SET, ("symbol", "group"), {"band_ticks": 1}),
-            (67, CommandKind.LIMIT_SET, ("symbol", "group"), {}),
-            (74, CommandKind.MARGIN_SET, ("symbol", "group"), {"ccy": "USD", "per_lot": 1}),
-            *(
-                (75, CommandKind.FEE_SET, (name,), {"ccy": "USD", "basis": "lot", "taker": 1, "maker": 1, "auction": 1})
-                for name in ("symbol", "group")
-            ),
+        Bad(rule, Code.UNKNOWN_INSTRUMENT, kind, {**WITH[kind], name: "S9"})
+        for rule, kind, names in (
+            (42, CommandKind.PHASE_SET, ("symbol", "group")),
+            (54, CommandKind.AUCTION_UNCROSS, ("symbol",)),
+            (66, CommandKind.CONTROL_SET, ("symbol", "group")),
+            (67, CommandKind.LIMIT_SET, ("symbol", "group")),
+            (74, CommandKind.MARGIN_SET, ("symbol", "group")),
+            (75, CommandKind.FEE_SET, ("symbol", "group")),
         )
         for name in names
     ),

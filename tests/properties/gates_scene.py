@@ -152,7 +152,7 @@ class Scene:
             self.venue.must(CommandKind.PHASE_SET, symbol="S1", phase=word(phase))
             if phase == Phase.NO_CANCEL:
                 self.gate.acts(self)
-            if phase == Phase.BREAK or phase == Phase.CLOSING_AUCTION:
+            if phase == Phase.BREAK:
                 self.gate.midway(self)
             if phase == self.crowded_in:
                 self.gate.late(self)
@@ -272,12 +272,9 @@ class Scene:
         assert not events["code"].any(), f"{self.row.name}: account {FILLER} is refused"
 
     def fill_far_levels(self) -> None:
-        """Take every far level that account 1's side has left, but for that of the at_close buyer on its way."""
+        """Take every far level that account 1's side has left."""
         side = "bids" if self.sign > 0 else "asks"
         taken = len(self.venue.core.book(1)[side])
-        if self.row.where == "at_close":
-            self.rest(FILLER, order("limit", "gtc", "suspended") | {"price": -BEYOND})
-            taken += 1
         if self.row.way == "uncross":
             self.rest(FILLER, order("market_to_limit", "day"))
         self.crowd(MAX_FAR_LEVELS - taken, order() | {"price": -100}, -1)
@@ -322,21 +319,16 @@ class Scene:
         must(CommandKind.COLLATERAL_SET, account="A1", amount=0)
 
     def move_limits(self) -> None:
-        """Move the daily limits away from where everybody is, in a phase that has no matching."""
+        """Move the daily limits away from where everybody is, in a break."""
         settlement = CENTRE - self.sign * BEYOND
         self.venue.must(CommandKind.LIMIT_SET, symbol="S1", settlement=str(settlement), step=1)
-
-    def bring_back(self) -> None:
-        """At the close, where a level has become free since, let a suspended order take it."""
-        if self.row.where == "at_close":
-            self.venue.must(CommandKind.LIMIT_SET, symbol="S1", step=0)
 
     # --- how gates bend a command -----------------------------------------------------------------------------------
 
     def to_a_foreign_price(self, fields: Fields) -> Fields:
         """A price outside the daily limits, where the command has one and the limits do not move instead."""
         priced = fields.get("flags", 0) & HAS_PRICE
-        moves = self.row.way in ("join", "return") or self.row.where == "at_close"
+        moves = self.row.way in ("join", "return")
         return {**fields, "price": BEYOND} if priced and not moves else fields
 
     def beyond_the_band(self, fields: Fields) -> Fields:
@@ -373,7 +365,7 @@ class Gate(NamedTuple):
     """A column: the code of its refusals (None if it never refuses), and what makes it fail.
 
     In this order: limits and terms; `first` before anybody is there, `early` when all are, `acts` in no_cancel,
-    `midway` in a later phase without matching, `late` where the command comes; `bend` changes the command.
+    `midway` in a break, `late` where the command comes; `bend` changes the command.
     """
 
     code: Code | None = None
@@ -414,7 +406,6 @@ GATES: Final[dict[str, Gate]] = {
     "far": Gate(
         Code.FAR_LEVELS_FULL,
         early=Scene.fill_far_levels,
-        midway=Scene.bring_back,
         limits=ROOMY,
         terms=ELSEWHERE,
     ),

@@ -4,6 +4,7 @@ Sections say kind of way, where (phase) and, behind the colon, the events if no 
 cell says what happens in a world in which its gate, and no other, would fail:
 
     x     refused with the gate's code, and nothing changes
+    x59   refused by rule 59 instead, with which whatever fails here is at odds too
     S     accepted, but suspended; a suspended order stays so (R67)
     Cf Cl Cm Cp   canceled: reason fok, levels_full, min_qty, price_limit
     P     pulled: the volatility trigger starts a call (R69)
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-__all__ = ["ROWS", "Row"]
+__all__ = ["ROWS", "Row", "read"]
 
 
 class Row(NamedTuple):
@@ -121,14 +122,14 @@ limit gtc post_only           x   6   x   x   x   x   x   x   x  12   S   x   x 
 
 place at_close: accepted trade
                             acc own kil kme kex pha max tik bnd sbd lim mov val cls pst cap mrg ids ord far stp vol smp
-limit day                     x   6   x   x   x   x   x   x   x  12   x   x   x   x  13   x   x   x   x   x  15  69   V
-limit gtc                     x   6   x   x   x   x   x   x   x  12   S   x   x   x  13   x   x   x   x   x  15  69   V
-limit gtd                     x   6   x   x   x   x   x   x   x  12   S   x   x   x  13   x   x   x   x   x  15  69   V
-limit day iceberg             x   6   x   x   x   x   x   x   x  12   x   x   x   x  13   x   x   x   x   x  15  69   V
+limit day                     x   6   x   x   x   x   x   x   x  12   x   x   x   x  13   x   x   x   x !59  15  69   V
+limit gtc                     x   6   x   x   x   x   x   x   x  12 x59   x   x   x  13   x   x   x   x !59  15  69   V
+limit gtd                     x   6   x   x   x   x   x   x   x  12 x59   x   x   x  13   x   x   x   x !59  15  69   V
+limit day iceberg             x   6   x   x   x   x   x   x   x  12   x   x   x   x  13   x   x   x   x !59  15  69   V
 
 place at_close: accepted
                             acc own kil kme kex pha max tik bnd sbd lim mov val cls pst cap mrg ids ord far stp vol smp
-limit gtc post_only           x   6   x   x   x   x   x   x   x  12   S   x   x   x   x   x   x   x   x   x  15  69 !13
+limit gtc post_only           x   6   x   x   x   x   x   x   x  12 x59   x   x   x   x   x   x   x   x !59  15  69 !13
 
 amend continuous: amended
                             acc own kil kme kex pha max tik bnd sbd lim mov val cls pst cap mrg ids ord far stp vol smp

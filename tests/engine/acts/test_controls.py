@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from engine.dump import dump
+from engine.phases import PHASES, Mode
 from engine.schema import Code, CommandKind, EventKind, Phase, Reason
 from tests.engine.world import AT_CLOSE, BUY, GTC, SELL, World, kinds
 
@@ -42,7 +43,7 @@ def test_what_is_named_replaces_what_was_and_the_rest_stays() -> None:
 @pytest.mark.parametrize(
     "terms",
     [
-        {}, {"band_ticks": -1}, {"band_ticks": 2 * 10**9 + 1}, {"band_ticks": "1"}, {"band_ticks": True},
+        {}, {"why": "only"}, {"band_ticks": -1}, {"band_ticks": 2 * 10**9 + 1}, {"band_ticks": "1"}, {"band_ticks": True},
         {"short_ms": 7}, {"long_ms": 86_400_001}, {"max_order_value": 5}, {"max_order_value": "-1"},
         {"max_order_value": "1" * 16}, {"max_order_value": "1.1234567"}, {"limit_steps": "0"},
         {"limit_steps": "500,500"}, {"limit_steps": "750,500"}, {"limit_steps": "10001"}, {"limit_steps": "1,2,3,4"},
@@ -133,3 +134,84 @@ def test_new_limits_cancel_suspend_and_bring_back() -> None:
         (EventKind.ORDER_ACTIVATED, first + 1, 0), (EventKind.ORDER_ACTIVATED, first + 3, 2),
     ]  # fmt: skip
     assert kinds(world.phase("W320", Phase.PRE_CLOSE))[1] == EventKind.ORDER_CANCELED, "at_close, outside"
+
+
+@pytest.mark.parametrize("phase", Phase)
+def test_limits_are_set_where_nothing_trades_and_no_uncross_has_just_been(phase: Phase) -> None:
+    world = World(phase=phase)
+    quiet = PHASES[phase].mode == Mode.NONE and phase not in (Phase.OPENING_AUCTION, Phase.CLOSING_AUCTION)
+    if quiet:
+        (event,) = world.act(LIMIT, symbol="W320", settlement="321")
+        assert (event["kind"], event["phase"], event["qty"]) == (EventKind.LIMITS_SET, phase, 321)
+    else:
+        refused(world, LIMIT, Code.PHASE, symbol="W320", settlement="321")
+    assert kinds(world.act(CONTROL, symbol="W320", band_ticks=0)) == [EventKind.CONTROLS_SET], "those in any phase"
+
+
+def test_terms_come_before_the_symbol_and_that_before_the_phase() -> None:
+    world = World(terms=({"group": "G"}, {"symbol": "W240"}))
+    for settlement in ("x", "", "1e3", "1.", 500, None):
+        refused(world, LIMIT, Code.BAD_TERMS, symbol="NOBODY", settlement=settlement)
+    for terms in ({"step": -1}, {"settlement": "500", "group": "G"}, {"why": 1}, {"symbol": "W320", "group": "G"}, {}):
+        refused(world, LIMIT, Code.BAD_TERMS, **terms)
+    refused(world, LIMIT, Code.UNKNOWN_INSTRUMENT, symbol="NOBODY", settlement="0.001", step=3)
+    refused(world, LIMIT, Code.BAD_TERMS, symbol="W320", settlement="0.5")
+    refused(world, LIMIT, Code.BAD_TERMS, symbol="W320", step=1)
+    refused(world, LIMIT, Code.PHASE, symbol="W320", settlement="1")
+    refused(world, CONTROL, Code.UNKNOWN_INSTRUMENT, group="H", band_ticks=1)
+    refused(world, CONTROL, Code.BAD_TERMS, group="H", band_ticks=-1)
+
+
+def test_a_group_has_its_controls_and_limits_set_in_the_order_of_numbers() -> None:
+    terms = ({"group": "G"}, {"symbol": "V"}, {"symbol": "X", "group": "G", "min_price": "-1000"})
+    world = World(phase=None, terms=terms)
+    events = world.act(CONTROL, group="G", limit_steps="1000,2000", why="thử", by="O1")
+    assert events["instrument"].tolist() == [1, 3]
+    world.act(CONTROL, symbol="X", limit_steps="1000")
+    refused(world, LIMIT, Code.BAD_TERMS, group="G", step=2)
+    events = world.act(LIMIT, group="G", step=1, why="x", by="y")
+    assert events["instrument"].tolist() == [1, 3] and events["price"].tolist() == [450, 0]
+    assert events["old_price"].tolist() == [550, 0] and events["qty"].tolist() == [500, 0]
+    assert dump(world.state)["instruments"][1]["limits"]["step"] == 0
+
+
+@pytest.mark.parametrize(
+    ("settlement", "points", "low", "high"),
+    [("-519", "500", -544, -494), ("519", "1", 519, 519), ("-1", "10000", -2, 0), ("999", "9999", 1, 1_000),
+     ("-999", "10000", -1_000, 0), ("0", "10000", 0, 0), ("1000", "10", 999, 1_000), ("-1000", "10", -1_000, -999)],
+)  # fmt: skip
+def test_widths_below_zero_and_at_the_ends_of_the_band(settlement: str, points: str, low: int, high: int) -> None:
+    world = World(phase=None, terms=({"min_price": "-1000"},))
+    world.act(CONTROL, symbol="W320", limit_steps=points)
+    world.act(LIMIT, symbol="W320", settlement=settlement, step=1)
+    assert limits(world) == (1, low, high)
+
+
+def test_a_step_and_a_side_are_restated_and_without_a_step_they_follow() -> None:
+    world = World(phase=None, day="2026-11-23")
+    world.act(CONTROL, symbol="W320", limit_steps="100,200,300")
+    for said, expected in (
+        ({"step": 1, "locked": BUY}, (1, 0, BUY)), ({"step": 2}, (2, 0, BUY)), ({"step": 2, "side": BUY}, (2, BUY, BUY)),
+        ({"locked": SELL, "side": SELL}, (3, BUY, BUY)), ({}, (3, BUY, BUY)), ({"step": 3, "locked": SELL}, (3, BUY, SELL)),
+        ({}, (2, SELL, SELL)), ({}, (3, SELL, SELL)), ({"step": 0, "side": 0}, (0, 0, SELL)), ({}, (1, SELL, SELL)),
+        ({"step": 2, "locked": 0}, (2, SELL, 0)), ({}, (1, 0, 0)),
+    ):  # fmt: skip
+        (event,) = world.act(LIMIT, symbol="W320", **said)
+        found = dump(world.state)["instruments"][0]["limits"]
+        assert (found["step"], found["side"], found["locked"]) == expected, said
+        assert (event["reason"], event["side"]) == (expected[0], expected[2])
+
+
+def test_a_venue_without_a_trading_day_is_never_free_and_one_without_steps_always() -> None:
+    world = closed(limit_steps="500", limit_free_from="2000-01-01")
+    world.act(LIMIT, symbol="W320")
+    assert limits(world) == (1, 475, 525)
+    world.act(CONTROL, symbol="W320", limit_steps="")
+    assert limits(world) == (1, 475, 525), "a control touches no limits that are set"
+    world.act(LIMIT, symbol="W320")
+    assert limits(world) == (0, 1, 1_000)
+    world = World(phase=None, day="2026-11-23")
+    world.act(CONTROL, symbol="W320", limit_steps="500", limit_free_from="2026-11-23")
+    world.act(CONTROL, symbol="W320", limit_free_from="")
+    world.act(LIMIT, symbol="W320")
+    assert limits(world)[0] == 1
