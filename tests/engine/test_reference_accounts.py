@@ -13,7 +13,6 @@ from tests.scenarios.table import Commands, Rows, world
 
 # W and V: 3,500 of a tick of 1 USD, so that a tick of a lot is worth 350,000 cents.  A1, A4 and A5 trade alike.
 PRICES = "date=2026-11-23 ccy=USD per=USD rate=100"
-LOT = 350_000
 
 
 class Desk:

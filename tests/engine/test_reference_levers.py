@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.schema import EVENT, TRADE
+from engine.schema import EVENT
 from tests.engine.test_reference_accounts import PRICES, Desk, checked
 from tests.scenarios.table import Rows
 
@@ -58,7 +58,8 @@ def test_each_act_has_its_row() -> None:
 def test_bad_terms_come_before_who_is_unknown() -> None:
     desk = Desk()
     assert desk.acts(
-        "collateral.set account=NO amount=-1", "collateral.set account=NO amount=1", "collateral.set account=A1 amount=1",
+        "collateral.set account=NO amount=-1", "collateral.set account=NO amount=1",
+        "collateral.set account=A1 amount=1",
         "margin.set symbol=NO ccy=USD per_lot=-1", "margin.set symbol=NO ccy=USD per_lot=1",
         "fee.set group=NO ccy=USD basis=lot taker=1 maker=1 auction=100001", f"fee.set group=NO ccy=USD {FEES}",
         "kill.set account=NO on=2", "kill.set account=NO on=0", "kill.set member=NO on=1",
@@ -161,7 +162,7 @@ def test_cancels_are_permitted_to_whom_a_switch_has_stopped() -> None:
     desk.say("venue", "phase W pre_open")
     assert desk.say("A1", "buy 2 @ 10 as b1") == ["DUPLICATE"]
     assert desk.say("A1", "amend b1 qty 3") == ["KILLED_ACCOUNT"]
-    assert desk.say("A1", "cancel b1") == ["order_canceled", "auction_indicative"]
+    assert desk.say("A1", "cancel b1") == ["order_canceled"]
 
 
 # --- restating ---------------------------------------------------------------------------------------------------
@@ -220,7 +221,7 @@ def test_no_margin_rises_above_what_can_be_counted(morning: Desk) -> None:
     assert morning.say("A1", "restore sell 1 leaves 1 @ 10 as s1 order 4 gtc") == ["order_restored"]
     assert morning.say("A2", "restore buy 1 leaves 1 @ 10 as b2 order 5 gtc") == ["order_restored"]
     assert morning.act("fee.set symbol=W ccy=USD basis=lot taker=0 maker=0 auction=100000") == ["fees_set"]
-    morning.act(f"position.restore account=A2 symbol=W lots={-most - 2}")
+    morning.act(f"position.restore account=A2 symbol=W lots={-most - 1}")
     assert morning.acts(
         "collateral.set account=A2 amount=0", "balance.restore account=A2 balance=0 checked=1",
         "margin.set symbol=W ccy=USD per_lot=999999999", "collateral.set account=A2 amount=0",
@@ -234,15 +235,14 @@ def test_a_fixing_or_fee_may_raise_no_margin_too_far(morning: Desk) -> None:
     most = (1 << 60) // 10**9
     morning.act(f"position.restore account=A1 symbol=W lots={most}")
     morning.act("balance.restore account=A1 balance=0 checked=1")
-    room = (1 << 60) - most * 10**9
-    for number in range(1, 7):  # the worst fees of six orders of 500 lots, and none of them the position's side
+    for number in range(1, 7):  # orders on the other side: nothing but their worst fees is held
         morning.say("A1", f"restore sell 500 leaves 500 @ {10 + number} as s{number} order {number} gtc")
     assert morning.acts(
         "fee.set symbol=W ccy=USD basis=lot taker=100000 maker=0 auction=0",
-        "fee.set symbol=W ccy=USD basis=bps taker=1000 maker=0 auction=0",
-    ) == [["fees_set"], ["fees_set"]] and room > 3000 * 100_000  # fmt: skip
+        "fee.set symbol=W ccy=USD basis=bps taker=1 maker=0 auction=0",
+    ) == [["fees_set"], ["fees_set"]]  # fmt: skip
     held = morning.positions()["A1", "W"][3]
-    assert held == most * 10**9 + 3000 * 35_000_000
+    assert held == most * 10**9 + 3000 * 35_000
     assert morning.act("fixing.set date=2026-11-23 ccy=USD per=USD rate=600") == ["BAD_TERMS"]
     assert morning.positions()["A1", "W"][3] == held
 
@@ -253,6 +253,3 @@ def test_kill_switches_and_caps_are_restated_as_well(morning: Desk) -> None:
     assert morning.act("cap.set commodity=W lots=1") == ["cap_set"]
     assert morning.say("venue", "day.start") == ["day_started"]
     assert morning.say("A1", "buy 1 @ 10 as b2") == ["KILLED_EXCHANGE"]
-
-
-assert TRADE.itemsize == EVENT.itemsize

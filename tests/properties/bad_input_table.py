@@ -81,7 +81,6 @@ OFF_BAND: Final = (*INT64, 0, -1, 100_001)
 GONE: Final = cl_ord_id_key(b"gone")
 NOBODY: Final = cl_ord_id_key(b"nobody")
 BY_KEY: Final = {"target_lo": GONE[0], "target_hi": GONE[1]}
-RAISED: Final[dict[str, Any]] = {"flags": HAS_QTY, "order_qty": 6}
 WITH: Final[dict[CommandKind, dict[str, Any]]] = {
     CommandKind.PHASE_SET: {"phase": "closed"},
     CommandKind.AUCTION_UNCROSS: {},
@@ -91,6 +90,22 @@ WITH: Final[dict[CommandKind, dict[str, Any]]] = {
     CommandKind.FEE_SET: {"ccy": "USD", "basis": "lot", "taker": 1, "maker": 1, "auction": 1},
 }
 STOPPED: Final[dict[str, Any]] = {"ord_type": STOP, "stop_price": 1030}
+
+
+def naming(kind: int, **more: Any) -> list[Bad]:
+    """R7, R8: all ways to name an order that is not there, has ended or belongs to another account."""
+    return [
+        *many(7, Code.UNKNOWN_ORDER, kind, *each("target_lo", (1, 19_999, -1, *INT64), **more)),
+        *many(7, Code.UNKNOWN_ORDER, kind, *({"target_lo": one, "target_hi": one, **more} for one in INT64)),
+        *many(7, Code.UNKNOWN_ORDER, kind, {"target_lo": NOBODY[0], "target_hi": NOBODY[1], **more}),
+        *many(7, Code.UNKNOWN_ORDER, kind, {"target": "gone", **more}, {"target_hi": -1, **more}),
+        *many(7, Code.UNKNOWN_ORDER, kind, {"cl_ord_id": b"nobody", **more}),
+        *many(7, Code.UNKNOWN_ORDER, kind, {"cl_ord_id": b"live", "account": 2, **more}),
+        *many(7, Code.TOO_LATE, kind, {"cl_ord_id": b"gone", **more}, {**BY_KEY, **more}),
+        *many(8, Code.NOT_OWNER, kind, *each("target", ("live", "stop", "aside", "suspended"), account=2, **more)),
+    ]
+
+
 BAD: Final[list[Bad]] = [
     # R2: the form.
     *(Bad(2, Code.MALFORMED, kind, {"account": 1}) for kind in NO_KINDS),
@@ -145,25 +160,11 @@ BAD: Final[list[Bad]] = [
     *many(16, Code.EXPIRE_TIME, PLACE, *each("expire_time", (0, 1, -1, -(2**63)), time_in_force=GTD)),
     *many(16, Code.EXPIRE_TIME, PLACE, *each("expire_time", (1, -1, *INT64)), {"time_in_force": DAY, "expire_time": 1}),
     *many(16, Code.EXPIRE_TIME, AMEND, *each("expire_time", (0, 1, -1, -(2**63)), target="gtd", flags=HAS_EXPIRE)),
-    # R6 to R8: whose order.
+    # R6 to R8: which order, and whose.
     *many(6, Code.DUPLICATE, PLACE, *each("cl_ord_id", (b"live", b"gone", b"suspended", b"stop"))),
     *many(6, Code.DUPLICATE, AMEND, *each("cl_ord_id", (b"gone", b"live"), target="live", flags=HAS_QTY, order_qty=6)),
-    *(
-        Bad(rule, code, kind, {**RAISED, **target} if kind == AMEND else target)
-        for kind in (CANCEL, AMEND)
-        for rule, code, target in (
-            *((7, Code.UNKNOWN_ORDER, {"target_lo": order_id}) for order_id in (1, 19_999, -1, *INT64)),
-            (7, Code.UNKNOWN_ORDER, {"target": "gone"}),
-            (7, Code.UNKNOWN_ORDER, {"target_lo": NOBODY[0], "target_hi": NOBODY[1]}),
-            (7, Code.UNKNOWN_ORDER, {"target_hi": -1}),
-            *((7, Code.UNKNOWN_ORDER, {"target_lo": value, "target_hi": value}) for value in INT64),
-            (7, Code.UNKNOWN_ORDER, {"cl_ord_id": b"nobody"}),
-            (7, Code.UNKNOWN_ORDER, {"cl_ord_id": b"live", "account": 2}),
-            (7, Code.TOO_LATE, {"cl_ord_id": b"gone"}),
-            (7, Code.TOO_LATE, BY_KEY),
-            *((8, Code.NOT_OWNER, {"target": name, "account": 2}) for name in ("live", "stop", "aside", "suspended")),
-        )
-    ),
+    *naming(CANCEL),
+    *naming(AMEND, flags=HAS_QTY, order_qty=6),
     # R77, R9: who and when.
     Bad(77, Code.KILLED_ACCOUNT, PLACE, {"account": 5}),
     Bad(77, Code.KILLED_MEMBER, PLACE, {"account": 6}),

@@ -202,7 +202,7 @@ def test_a_cell_that_says_something_else_is_found() -> None:
         assert not trouble(row, gate, sells=False, paired=False)
         assert trouble(changed, gate, sells=False, paired=False), gate
     with pytest.raises(ValueError, match="argument"):
-        read("place continuous: accepted\nacc own\nlimit day x x x")
+        read("place continuous: accepted\nacc own kil\nx x")
 
 
 # --- the table itself -----------------------------------------------------------------------------------------------

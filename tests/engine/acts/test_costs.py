@@ -7,7 +7,7 @@ import pytest
 from engine.dump import dump
 from engine.schema import Code, CommandKind, EventKind
 from tests.engine.purse import FIXING, balances, held, purse_world
-from tests.engine.world import BUY, World, kinds, values
+from tests.engine.world import BUY, SELL, SMALL, TERMS, World, kinds, values
 
 pytestmark = [pytest.mark.jit_off, pytest.mark.bounds]
 
@@ -134,3 +134,114 @@ def test_only_so_many_currencies() -> None:
     refused(world, FIX, {**FIXING, "per": "C14"})
     refused(world, CommandKind.ACCOUNT_DEFINE, {"account": "A9", "member": "M1", "owner": "B1", "ccy": "C14"})
     assert kinds(world.act(FIX, **{**FIXING, "ccy": "C14"})) == [EventKind.FIXING_SET], "of an instrument"
+
+
+@pytest.mark.parametrize(
+    ("tick", "size", "rate", "good"),
+    [
+        ("1", 2**11, "1048576", True),  # 2^31 itself
+        ("1", 2**11, "1048577", False), ("0.5", 2**12, "1048576", True), ("0.00001", 1, "999999.999999", False),
+        ("0.00001", 1, "0.00001", True),  # 1 / 10^10
+        ("0.00001", 1, "0.000001", True),  # 1 × 10^11 itself
+        ("0.00001", 3, "0.000001", False),
+    ],
+)  # fmt: skip
+def test_the_bounds_of_a_value_are_those_of_its_lowest_terms(tick: str, size: int, rate: str, good: bool) -> None:
+    band = {"tick": tick, "min_price": "-1", "max_price": "1", "contract_size": size, "window_ticks": 8}
+    room = SMALL._replace(levels=1 << 16)
+    world = World(room, phase=None, terms=(band,))
+    if good:
+        assert kinds(world.act(FIX, **{**FIXING, "rate": rate})) == [EventKind.FIXING_SET]
+    else:
+        refused(world, FIX, {**FIXING, "rate": rate})
+    other = World(room, phase=None, terms=({"symbol": "V", "ccy": "EUR"},))
+    assert kinds(other.act(FIX, **{**FIXING, "rate": rate})) == [EventKind.FIXING_SET], "no instrument of that currency"
+    events = other.act(CommandKind.INSTRUMENT_DEFINE, **{**TERMS, **band, "symbol": "W"})
+    assert events["code"].tolist() == [Code.OK if good else Code.BAD_TERMS]
+
+
+@pytest.mark.parametrize(("rate", "good"), [("230.5843", True), ("230.5844", False)])
+@pytest.mark.parametrize("first", [FIX, FEE])
+def test_the_largest_order_is_worth_at_most_2_to_the_61(rate: str, good: bool, first: CommandKind) -> None:
+    """10^9 lots at −10,000, of contract size 1,000, in cents: 10^16 × rate, and 2^61 is 2,305,843,009,213,693,952."""
+    band = {"tick": "1", "min_price": "-10000", "max_price": "9999", "contract_size": 1000}
+    world = World(phase=None, terms=({**band, "window_ticks": 64},), limits=SMALL._replace(levels=1 << 15))
+    fixing, fees = {**FIXING, "rate": rate}, {**A_FEE, "basis": "bps", "taker": 1}
+    acts = [(FIX, fixing), (FEE, fees)] if first == FIX else [(FEE, fees), (FIX, fixing)]
+    assert world.act(acts[0][0], **acts[0][1])["code"].tolist() == [Code.OK]
+    if good:
+        assert world.act(acts[1][0], **acts[1][1])["code"].tolist() == [Code.OK]
+    else:
+        refused(world, *acts[1])
+        assert world.act(FEE, **{**fees, "basis": "lot"})["code"].tolist() == [Code.OK], "no matter by lot"
+        assert world.act(FIX, **fixing)["code"].tolist() == [Code.OK]
+        refused(world, FEE, fees)
+
+
+@pytest.mark.parametrize(
+    ("fees", "worst"), [((3, -5, 4), 4), ((-3, -5, -4), 0), ((0, 0, 0), 0), ((-3, 7, -4), 7), ((9, 7, -4), 9)]
+)
+@pytest.mark.parametrize("basis", ["lot", "bps"])
+def test_the_worst_fee_is_the_highest_and_never_a_rebate(basis: str, fees: tuple[int, ...], worst: int) -> None:
+    world = purse_world(min_price="-1001")
+    world.act(MARGIN, **{**A_MARGIN, "per_lot": 0})
+    world.act(FEE, **{**A_FEE, "basis": basis, "taker": fees[0], "maker": fees[1], "auction": fees[2]})
+    world.act(CommandKind.COLLATERAL_SET, account="A1", amount=10**12)
+    world.place(1, BUY, 7, -1)
+    lot = worst if basis == "lot" else -(-1_001 * 100 * worst // 10_000)
+    assert held(world)["A1", "W320"] == 7 * lot
+
+
+def test_basis_points_without_a_fixing_cost_nothing_until_there_is_one() -> None:
+    world = World(accounts=(), terms=({"contract_size": 1},))
+    for number in (1, 2, 3):
+        world.act(CommandKind.ACCOUNT_DEFINE, account=f"A{number}", member="M", owner=f"B{number}", ccy="USD")
+    world.act(FEE, **{**A_FEE, "basis": "bps", "taker": 100, "maker": 0})
+    for expected in (0, -500):
+        world.place(1, SELL, 1, 500)
+        world.place(3, BUY, 1, 500)
+        assert balances(world) == [0, 0, expected]
+        world.act(FIX, **FIXING)
+    world.act(FEE, **{**A_FEE, "taker": 0, "maker": 0})
+    assert dump(world.state)["income"] == {"USD": 500}, "what was taken in stays"
+
+
+def test_a_margin_is_bounded_by_2_to_the_60_exactly() -> None:
+    """3 × 384,307,168 lots at 10^9: just below 2^60 = 1,152,921,504,606,846,976; one lot more is above."""
+    for last, code in ((384_307_168, Code.OK), (384_307_169, Code.BAD_TERMS)):
+        world = purse_world(max_order_qty=10**9)
+        for lots in (384_307_168, 384_307_168, last):
+            world.place(1, BUY, lots, 1)
+        assert world.act(MARGIN, **{**A_MARGIN, "per_lot": 10**9})["code"].tolist() == [Code.OK], "nobody is checked"
+        events = world.act(CommandKind.COLLATERAL_SET, account="A1", amount=5)
+        assert events["code"].tolist() == [code]
+        world.act(MARGIN, **A_MARGIN)
+        world.act(CommandKind.COLLATERAL_SET, account="A1", amount=5)
+        assert world.act(MARGIN, **{**A_MARGIN, "per_lot": 10**9})["code"].tolist() == [code]
+        assert dump(world.state)["margins"][0]["per_lot"] == (10**9 if code == Code.OK else 100)
+
+
+def test_the_margins_of_all_instruments_count_together() -> None:
+    world = purse_world(max_order_qty=10**9)
+    world.act(CommandKind.COLLATERAL_SET, account="A1", amount=0)
+    for number, symbol in ((1, "W320"), (2, "V")):
+        world.act(CommandKind.COLLATERAL_SET, account="A1", amount=10**15)
+        world.act(MARGIN, symbol=symbol, ccy="USD", per_lot=0)
+        assert world.place(1, BUY, 10**9, 1, instrument=number)["code"].tolist() == [Code.OK]
+    assert world.act(MARGIN, symbol="W320", ccy="USD", per_lot=10**9)["code"].tolist() == [Code.OK]
+    refused(world, MARGIN, {"symbol": "V", "ccy": "USD", "per_lot": 152_921_505})
+    refused(world, MARGIN, {"group": "G", "ccy": "USD", "per_lot": 10**9})
+    assert world.act(MARGIN, symbol="V", ccy="USD", per_lot=152_921_504)["code"].tolist() == [Code.OK]
+    assert sum(held(world).values()) == 10**18 + 152_921_504 * 10**9
+
+
+def test_a_margin_in_one_currency_is_none_in_another() -> None:
+    world = purse_world()
+    world.act(CommandKind.ACCOUNT_DEFINE, account="A5", member="M5", owner="B5", ccy="VND")
+    world.act(MARGIN, **{**A_MARGIN, "ccy": "VND", "per_lot": 9})
+    world.act(FIX, **{**FIXING, "per": "VND", "rate": "25000"})
+    for account in ("A1", "A5"):
+        world.act(CommandKind.COLLATERAL_SET, account=account, amount=10**15)
+    assert world.place(1, BUY, 1, 5)["code"].tolist() == [Code.MARGIN]
+    assert world.place(5, BUY, 1, 5)["code"].tolist() == [Code.OK]
+    assert held(world) == {("A5", "W320"): 9}
