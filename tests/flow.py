@@ -91,7 +91,9 @@ class Flow:
         self._set_terms(mix.instruments)
         levers = self.days.levers
         pulled = [*levers.opening(self.terms), *(levers.restated(self.terms) if mix.day else [])]
-        acts += [(kind, self.days.spoiled(act)) for kind, act in pulled]
+        # With one leg of a position missing the day never starts (R78): a whole seed of refusals.
+        whole = CommandKind.POSITION_RESTORE
+        acts += [(kind, encode(act) if kind == whole else self.days.spoiled(act)) for kind, act in pulled]
         self.accounts = len(mix.accounts)
         opening = [self.days.opening(self.seq + len(acts))]
         if not mix.day:

@@ -41,18 +41,20 @@ class Levers:
         acts: list[Lever] = []
         if self.mix.money and terms:
             acts += [self._fixing(per) for per in CURRENCIES if self.rng.random() < 0.8]
-            for _ in range(int(self.rng.integers(1, 8))):
-                acts.append((self._margin if self.rng.random() < 0.6 else self._fee)(terms))
+            for one in terms:
+                for ccy in CURRENCIES:
+                    acts += [make([one], ccy) for make in (self._margin, self._fee) if self.rng.random() < 0.6]
             for account, *_ in self.mix.accounts:
                 if self.rng.random() < 0.5:
                     acts.append(self._collateral(account))
         if self.mix.controls and terms:
-            acts += [self._controls(terms) for _ in range(int(self.rng.integers(0, 4)))]
-            acts += [self._limits(terms, range(1, len(terms) + 1)) for _ in range(int(self.rng.integers(0, 3)))]
+            for one in terms:
+                acts += [self._controls([one]) for _ in range(int(self.rng.integers(0, 3)))]
+                acts += [self.limits([one], []) for _ in range(int(self.rng.integers(0, 2)))]
         return acts
 
     def restated(self, terms: Sequence[Terms]) -> list[Lever]:
-        """Positions that sum to zero, nearly always, and balances."""
+        """Positions that sum to zero, and balances."""
         rng, acts = self.rng, []
         if not self.mix.money or not terms:
             return []
@@ -78,7 +80,7 @@ class Levers:
         """Controls of an instrument, or its daily limits, mostly where they can be set."""
         still = [n for n in range(1, len(phases)) if PHASES[Phase(int(phases[n]))].mode == Mode.NONE]
         if still and self.rng.random() < 0.6:
-            return self._limits(terms, still)
+            return self.limits(terms, still)
         return self._controls(terms)
 
     def _controls(self, terms: Sequence[Terms]) -> Lever:
@@ -92,12 +94,13 @@ class Levers:
             "long_ticks": int(rng.choice([0, 0, 1, width, 2 * width + 2])),
             "short_ms": int(rng.choice([8, 9, 100, 86_400_000])),
             "long_ms": int(rng.choice([8, 40, 1000])),
-            "limit_steps": ("", self._steps(near), self._steps(near), self._steps(near))[rng.integers(4)],
+            "limit_steps": "" if rng.random() < 0.2 else self._steps(near),
             "limit_free_from": DATES[rng.integers(len(DATES))],
         }
         named = {key: value for key, value in values.items() if rng.random() < 0.35}
         if not named:
-            named["short_ticks"] = values["short_ticks"]
+            keys = ("short_ticks", "limit_steps") if rng.random() < 0.5 else ("short_ticks",)
+            named = {key: values[key] for key in keys}
         return CommandKind.CONTROL_SET, {**self._subject(one), **named}
 
     def _value(self, one: Terms, near: int) -> str:
@@ -119,7 +122,8 @@ class Levers:
         steps = sorted({min(10_000, max(1, -(-width * 10_000 // near))) for width in widths})
         return ",".join(str(step) for step in steps)
 
-    def _limits(self, terms: Sequence[Terms], among: Sequence[int]) -> Lever:
+    def limits(self, terms: Sequence[Terms], among: Sequence[int]) -> Lever:
+        """Daily limits of an instrument `among` these numbers (any, if there are none), near the prices of the flow."""
         one = terms[int(self.rng.choice(list(among))) - 1] if len(among) else self._one(terms)
         act = self._subject(one)
         if "symbol" in act and self.rng.random() < 0.6:
@@ -137,9 +141,9 @@ class Levers:
         if draw < 0.12:
             return self._fixing(str(self.rng.choice(CURRENCIES)))
         if draw < 0.3:
-            return self._margin(terms)
+            return self._margin(terms, str(self.rng.choice(CURRENCIES)))
         if draw < 0.45:
-            return self._fee(terms)
+            return self._fee(terms, str(self.rng.choice(CURRENCIES)))
         if draw < 0.65:
             return self._collateral(self.mix.accounts[self.rng.integers(len(self.mix.accounts))][0])
         if draw < 0.8:
@@ -151,16 +155,14 @@ class Levers:
         ccy = "USD" if self.rng.random() < 0.95 else "GHS"
         return CommandKind.FIXING_SET, {"date": DATES[self.rng.integers(3)], "ccy": ccy, "per": per, "rate": rate}
 
-    def _margin(self, terms: Sequence[Terms]) -> Lever:
+    def _margin(self, terms: Sequence[Terms], ccy: str) -> Lever:
         per_lot = int(self.rng.choice([0, 1, 1000, 84_000, 10**9]))
-        ccy = str(self.rng.choice(CURRENCIES))
         return CommandKind.MARGIN_SET, {**self._subject(self._one(terms)), "ccy": ccy, "per_lot": per_lot}
 
-    def _fee(self, terms: Sequence[Terms]) -> Lever:
+    def _fee(self, terms: Sequence[Terms], ccy: str) -> Lever:
         basis = ("lot", "bps")[self.rng.integers(2)]
         most = 300 if basis == "lot" else 40
         fees = {name: int(self.rng.integers(-most // 3, most + 1)) for name in ("taker", "maker", "auction")}
-        ccy = str(self.rng.choice(CURRENCIES))
         return CommandKind.FEE_SET, {**self._subject(self._one(terms)), "ccy": ccy, "basis": basis, **fees}
 
     def _collateral(self, account: str) -> Lever:

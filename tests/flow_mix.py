@@ -239,8 +239,9 @@ def draw_mix(rng: np.random.Generator, fixed: dict[str, Any]) -> Mix:
     controls = rich and not far and (rng.random() < 0.7 if style == "levers" else rng.random() < 0.35)
     money = rich and not far and (not controls if style == "levers" else rng.random() < 0.35)
     money = money or (style == "levers" and rng.random() < 0.3)
-    if style == "levers":
-        kinds["act"] = max(kinds["act"], 0.15)
+    controls, money = bool(fixed.get("controls", controls)), bool(fixed.get("money", money))
+    if controls or money:
+        kinds["act"] = max(kinds["act"], 0.15 if style == "levers" else 0.03)
     if style in ("calls", "closes"):
         kinds["act"] = max(kinds["act"], 0.01)  # without acts an instrument never leaves continuous
     width = int(rng.choice([1, 2, 4, 8, 20, 60]))
@@ -310,7 +311,7 @@ def draw_mix(rng: np.random.Generator, fixed: dict[str, Any]) -> Mix:
         controls=controls,
         money=money,
         ccys=tuple(("", "VND", "USD", "EUR")[rng.integers(4)] if money else "" for _ in accounts),
-        p_lever=0.0 if not (controls or money) else 0.8 if style == "levers" else 0.3,
+        p_lever=0.0 if not (controls or money) else 0.8 if style == "levers" else 0.4,
         pace=int(rng.choice([500, 100_000, 2_000_000])) if controls else 500,
     )
     mix = replace(mix, **fixed)
