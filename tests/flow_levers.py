@@ -148,6 +148,9 @@ class Levers:
             return self._collateral(self.mix.accounts[self.rng.integers(len(self.mix.accounts))][0])
         if draw < 0.8:
             return self._cap(terms)
+        if draw < 0.82:  # out of its time (R78), mostly
+            account = self.mix.accounts[self.rng.integers(len(self.mix.accounts))][0]
+            return CommandKind.POSITION_RESTORE, {**self._subject(self._one(terms)), "account": account, "lots": 1}
         return self._kill()
 
     def _fixing(self, per: str) -> Lever:
