@@ -33,7 +33,7 @@ from engine.schema import (
 from tests.flow import Flow, act_rows, encode
 from tests.flow_mix import terms_of
 from tests.properties.ledger import Ledger
-from tests.properties.ledger_book import OF_BOTH_SIDES
+from tests.properties.ledger_book import OF_BOTH_SIDES, OUTSIDE
 from tests.properties.pair import Block, Core, Rows, Script, cut
 
 ROOMY = Limits(instruments=6, accounts=16, orders=1 << 13, levels=1 << 17, day_ids=1 << 16)
@@ -109,10 +109,11 @@ def test_the_events_tell_all_that_the_core_holds(seed: int) -> None:
         assert set(held) == {order.order_id for order in ledger.orders.values() if order.live}
         for order_id, one in held.items():
             order = ledger.orders[order_id]
-            known = (order.shown if order.where == "book" else 0, order.display, order.stop_price)
+            shown = {"book": order.shown, "suspended": min(order.display, order.leaves)}.get(order.where, 0)
+            known = (shown, order.display, order.stop_price)
             assert (one["shown_qty"], one["display_qty"], one["stop_price"]) == known
             assert 0 <= one["shown_qty"] <= one["display_qty"], "an iceberg shows at most its display quantity (R47)"
-            assert one["inactive"] == (order.where in ("stops", "aside"))
+            assert one["inactive"] == (order.where in OUTSIDE)
             assert one["expire_time"] == (order.expire_time if order.time_in_force == 5 else 0)
         rows, payload = flow.take(flow.ahead(128))
 
@@ -261,6 +262,7 @@ def of_either_side(events: Rows) -> Rows:
         view[field][at] = 0
     for ours, theirs in (
         *(("order_id", "resting_order_id"), ("account", "resting_account"), ("leaves_qty", "resting_leaves_qty")),
+        ("fee", "resting_fee"),
     ):
         low, high = np.minimum(view[ours], view[theirs]), np.maximum(view[ours], view[theirs])
         view[ours][at], view[theirs][at] = low[at], high[at]
@@ -289,6 +291,10 @@ def mirror(script: Script) -> Script:
                     middle = terms.get("reference_price") or middle_of(terms["tick"], low_price, high_price)
                     terms["reference_price"] = negated(middle)
                     text = encode(terms)
+                elif isinstance(terms, dict) and row["kind"] == CommandKind.LIMIT_SET and "settlement" in terms:
+                    text = encode({**terms, "settlement": negated(terms["settlement"])})
+                elif isinstance(terms, dict) and row["kind"] == CommandKind.POSITION_RESTORE:
+                    text = encode({**terms, "lots": -terms["lots"]})
             at = rows["seq"] == row["seq"]
             rows["target_lo"][at], rows["target_hi"][at] = len(payload), len(text)
             payload += text
@@ -310,9 +316,15 @@ def test_the_mirrored_market_gives_mirrored_events(seed: int) -> None:
     found = rerun(mirror(script))
     wanted = events.copy()
     wanted["side"] = swapped(events["side"])
-    wanted["price"] = -events["price"]
-    single = ~np.isin(events["kind"], OF_BOTH_SIDES)
+    priced = events["kind"] != EventKind.FEES_SET
+    wanted["price"][priced] = -events["price"][priced]
+    single = ~np.isin(events["kind"], OF_BOTH_SIDES) & priced
     wanted["old_price"][single] = -events["old_price"][single]
+    limits = events["kind"] == EventKind.LIMITS_SET
+    for low, high in (("price", "old_price"), ("old_price", "price")):
+        wanted[low][limits] = -events[high][limits]
+    signed = limits | (events["kind"] == EventKind.POSITION_RESTORED)
+    wanted["qty"][signed] = -events["qty"][signed]
     assert of_either_side(found).tobytes() == of_either_side(wanted).tobytes()
 
 
