@@ -403,11 +403,16 @@ def test_the_dump_at_the_close_is_the_dump_after_the_next_days_start(seed: int) 
             after.say("venue", act(CommandKind.CONTROL_SET, symbol=symbol, **terms["controls"]))
         restated = {key: limits[key] for key in ("step", "side", "locked")}
         after.say("venue", act(CommandKind.LIMIT_SET, symbol=symbol, settlement=str(limits["settlement"]), **restated))
+    for held in before["positions"]:
+        if held["lots"]:
+            words = {key: held[key] for key in ("account", "symbol", "lots")}
+            after.say("venue", act(CommandKind.POSITION_RESTORE, **words))
     for order in before["orders"]:
         (restored,) = after.say(order["account"], restore_words(order))
         assert restored["kind"] == EventKind.ORDER_RESTORED
     after.say("venue", "day.start")
     after.reference.check()
+    assert any(held["lots"] for held in before["positions"])
     differing = {"seq", "time", "trading_day"}
     told = after.reference.dump()
     assert {k: v for k, v in told.items() if k not in differing} == {

@@ -33,7 +33,7 @@ def test_the_dump_tells_all() -> None:
     assert [(i["symbol"], i["max_price"], i["phase"]) for i in told["instruments"]] == [
         ("W", "1000", "continuous"), ("V", "1000", "continuous"),
     ]  # fmt: skip
-    assert told["accounts"][4] == {"account": "A5", "member": "M2", "owner": "B1"}
+    assert told["accounts"][4] == {"account": "A5", "member": "M2", "owner": "B1", "balance": 0, "checked": 0}
     assert [order["cl_ord_id"] for order in told["orders"]] == ["b3", "s1", "s2", "v1"]
     assert told["orders"][2] == {
         "order_id": 12,
@@ -101,6 +101,7 @@ def test_the_book_tells_queues() -> None:
 def test_an_empty_world() -> None:
     assert Reference(Limits(1, 1, 1, 64, 1)).dump() == {
         "trading_day": "", "seq": 0, "time": 0, "next_trade_id": 1, "instruments": [], "accounts": [], "orders": [],
+        "positions": [], "fixings": [], "margins": [], "fees": [], "caps": [], "kills": [], "income": {},
     }  # fmt: skip
 
 
