@@ -58,7 +58,7 @@ CONTROLS = frozenset({
 })  # fmt: skip
 OF_TRIGGER = frozenset({"short_ticks", "long_ticks", "short_ms", "long_ms"})
 _VALUE = re.compile(r"[0-9]{1,15}(\.[0-9]{1,6})?")
-_STEPS = re.compile(r"[0-9]{1,5}(,[0-9]{1,5}){0,2}")
+_STEPS = re.compile(r"[1-9][0-9]{0,4}(,[1-9][0-9]{0,4}){0,2}")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 WHOLE = 10_000  # basis points
 UNCROSSING = (Phase.OPENING_AUCTION, Phase.CLOSING_AUCTION)  # what trades next does so without an uncross
@@ -110,7 +110,7 @@ def _is_rising(value: Any) -> bool:
     if not isinstance(value, str) or not _STEPS.fullmatch(value):
         return False
     steps = [int(step) for step in value.split(",")]
-    return steps == sorted(set(steps)) and steps[0] >= 1 and steps[-1] <= WHOLE
+    return steps == sorted(set(steps)) and steps[-1] <= WHOLE
 
 
 def _is_date(value: Any) -> bool:
