@@ -5,54 +5,19 @@ A refusal is one coded event with its rule's number, and leaves all that can be 
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any, Final
 
 import numpy as np
-import pytest
 
-from engine.reference import Reference
+from engine.core.lane import CHECKED, PLAIN
 from engine.schema import CODE_RULE, COMMAND, LAST, Code, CommandKind, EventKind, Limits
-from tests.flow import act_rows, encode
-from tests.flow_mix import terms_of
+from tests.flow import encode
 from tests.properties.pair import Block, Core, Pair, Rows, unequal_parts
 
 REFUSALS: Final = (EventKind.ORDER_REJECTED, EventKind.ORDER_STATUS, EventKind.ACT_REJECTED)
-BESIDE: Final = ["core", "reference"]  # the two ways in which a property runs
-NEWEST_ACTS: Final[tuple[tuple[CommandKind, dict[str, Any]], ...]] = (
-    (CommandKind.DAY_OPEN, {"trading_day": "2026-11-23", "next_trade_id": 1}),
-    (CommandKind.INSTRUMENT_DEFINE, {**terms_of("S1", "1", "1", "9", group="G1").payload, "commodity": "nuts"}),
-    (CommandKind.ACCOUNT_DEFINE, {"account": "A1", "member": "M1", "owner": "B1", "ccy": "USD"}),
-    (CommandKind.CONTROL_SET, {"symbol": "S1", "limit_steps": "700", "band_ticks": 5}),
-    (CommandKind.LIMIT_SET, {"symbol": "S1", "step": 1, "locked": 1, "side": 1}),
-    (CommandKind.FIXING_SET, {"date": "2026-11-23", "ccy": "USD", "per": "USD", "rate": "1"}),
-    (CommandKind.MARGIN_SET, {"group": "G1", "ccy": "USD", "per_lot": 1}),
-    (CommandKind.FEE_SET, {"symbol": "S1", "ccy": "USD", "basis": "lot", "taker": 1, "maker": 0, "auction": 0}),
-    (CommandKind.CAP_SET, {"commodity": "nuts", "lots": 10}),
-    (CommandKind.COLLATERAL_SET, {"account": "A1", "amount": 1}),
-    (CommandKind.BALANCE_RESTORE, {"account": "A1", "balance": 1, "checked": 0}),
-    (CommandKind.KILL_SET, {"account": "A1", "on": 1}),
-    (CommandKind.POSITION_RESTORE, {"account": "A1", "symbol": "S1", "lots": 1}),
-)
-
-
-@cache
-def reference_knows_controls() -> bool:
-    """Whether the reference carries out the acts of R66 to R78 at all."""
-    reference = Reference(Limits(1, 1, 1, 1 << 5, 1))
-    rows, payload = act_rows([(kind, encode(terms)) for kind, terms in NEWEST_ACTS], 1)
-    try:
-        events = reference.run_block(rows, payload)
-    except (KeyError, LookupError, AttributeError, NotImplementedError):
-        return False
-    return EventKind.ACT_REJECTED not in events["kind"].tolist() and "kills" in reference.dump()
-
-
-def is_paired(beside: str) -> bool:
-    """Whether a property is to be run beside the reference; skips where that knows less than the rules."""
-    if beside == "reference" and not reference_knows_controls():
-        pytest.skip("the reference does not carry out R66 to R78 yet")
-    return beside == "reference"
+REFERENCE: Final = "reference"
+# The ways in which a property runs; what the reference says is the same in every build of the core.
+BESIDE: Final = ["core"] if PLAIN or CHECKED else ["core", REFERENCE]
 
 
 class Venue:

@@ -35,7 +35,7 @@ from tests.properties.bad_input_acts import ACTS, BAD_TERMS, OUTSIDE, Act, as_te
 from tests.properties.bad_input_table import BAD, Bad, fields_of
 from tests.properties.bad_input_world import LATE, World, placing
 from tests.properties.pair import Rows
-from tests.properties.seen import BESIDE, Venue, is_paired, kinds, refusal
+from tests.properties.seen import BESIDE, REFERENCE, Venue, kinds, refusal
 
 pytestmark = [pytest.mark.jit_off, pytest.mark.bounds]
 
@@ -67,7 +67,7 @@ def test_bad_input_is_refused_with_its_code_and_changes_nothing(name: str, besid
     if PLAIN and name == DEEP:
         pytest.skip("thousands of orders are slow uncompiled")
     deep = name == DEEP
-    world = World(name, paired=is_paired(beside))
+    world = World(name, paired=beside == REFERENCE)
     before, found = world.venue.seen(deep=deep), []
     for bad in [bad for bad in (*BAD, *BAD_TERMS) if bad.world == name][::THIN]:
         try:
@@ -76,7 +76,7 @@ def test_bad_input_is_refused_with_its_code_and_changes_nothing(name: str, besid
                 found.append(f"{bad.name}: {code.name}")
         except AssertionError as wrong:
             found.append(f"{bad.name}: {wrong}"[:400])
-            world = World(name, paired=is_paired(beside))
+            world = World(name, paired=beside == REFERENCE)
     assert not found, "\n".join(found)
     world.venue.check()
 
@@ -85,7 +85,7 @@ def test_bad_input_is_refused_with_its_code_and_changes_nothing(name: str, besid
 @pytest.mark.parametrize("number", range(len(ACTS)), ids=lambda n: f"{ACTS[n].kind.name.lower()}-{n}")
 def test_an_act_with_a_wrong_payload_is_refused_and_changes_nothing(number: int, beside: str) -> None:
     """R40 to R78: keys missing, unknown, twice, of another type, out of range; texts that are no JSON, or no UTF-8."""
-    act, paired = ACTS[number], is_paired(beside)
+    act, paired = ACTS[number], beside == REFERENCE
     world = World(act.world, paired=paired)
     before, found = world.venue.seen(), []
     for what, text in list(spoiled(act))[:: 4 * THIN if PLAIN else 1]:
@@ -105,7 +105,7 @@ def test_an_act_with_a_wrong_payload_is_refused_and_changes_nothing(number: int,
 @pytest.mark.parametrize("beside", BESIDE)
 def test_an_act_whose_payload_lies_outside_is_refused(beside: str) -> None:
     """R40: the place that target names must lie in the payload section, however far it is."""
-    world = World("open", paired=is_paired(beside))
+    world = World("open", paired=beside == REFERENCE)
     before = world.venue.seen()
     for kind in CommandKind:
         for low, size in OUTSIDE[:: 6 * THIN if PLAIN else 1]:
@@ -123,7 +123,7 @@ def test_acts_as_they_should_be_are_carried_out(beside: str) -> None:
     """What the acts above are spoiled from is good, with all its keys and with those alone that it must have."""
     for act in ACTS:
         for left_out in ("", act.optional):
-            world = World(act.world, paired=is_paired(beside))
+            world = World(act.world, paired=beside == REFERENCE)
             terms = {key: value for key, value in act.terms.items() if key not in left_out.split()}
             if act.kind == CommandKind.CONTROL_SET and left_out:
                 terms["band_ticks"] = 1  # one of the controls it must have
@@ -138,7 +138,7 @@ def test_each_act_is_refused_out_of_its_place_in_the_day(beside: str) -> None:
     restoring = {CommandKind.POSITION_RESTORE, CommandKind.BALANCE_RESTORE, CommandKind.DAY_START}
     trading = {CommandKind.PHASE_SET, CommandKind.AUCTION_UNCROSS}
     for name, misplaced in (("open", opening | restoring), ("restating", trading | {CommandKind.DAY_OPEN})):
-        world = World(name, paired=is_paired(beside))
+        world = World(name, paired=beside == REFERENCE)
         before = world.venue.seen()
         for act in ACTS:
             if act.kind in misplaced:
@@ -150,7 +150,7 @@ def test_each_act_is_refused_out_of_its_place_in_the_day(beside: str) -> None:
 @pytest.mark.parametrize("beside", BESIDE)
 def test_a_day_does_not_start_from_positions_that_do_not_balance(beside: str) -> None:
     """R78: what one account has bought another has sold."""
-    world = World("restating", paired=is_paired(beside))
+    world = World("restating", paired=beside == REFERENCE)
     world.venue.must(CommandKind.POSITION_RESTORE, account="A1", symbol="S2", lots=1)
     before = world.venue.seen()
     assert refused(world.venue, world.venue.row(CommandKind.DAY_START, target_hi=2), b"{}", before) == Code.BAD_TERMS
@@ -159,7 +159,7 @@ def test_a_day_does_not_start_from_positions_that_do_not_balance(beside: str) ->
 @pytest.mark.parametrize("beside", BESIDE)
 def test_the_sixteenth_currency_is_refused(beside: str) -> None:
     """R41: accounts, margins, fees and fixings name at most 15 of them."""
-    world = World("restating", paired=is_paired(beside))
+    world = World("restating", paired=beside == REFERENCE)
     fixing = {"date": "2026-11-23", "ccy": "USD", "rate": "1"}
     for number in range(14):
         world.venue.must(CommandKind.FIXING_SET, **fixing, per=f"C{number}")
@@ -179,7 +179,7 @@ def test_the_sixteenth_currency_is_refused(beside: str) -> None:
 def test_an_amend_to_what_is_filled_cancels(beside: str) -> None:
     """R30: not an error: at or below cum_qty the order is done."""
     for qty in range(1, 5):
-        world = World("open", paired=is_paired(beside))
+        world = World("open", paired=beside == REFERENCE)
         target = world.orders["part"]
         events = world.venue.send(
             CommandKind.ORDER_AMEND, account=1, target_lo=target, flags=HAS_QTY, order_qty=qty, cl_ord_id=b"fresh"
@@ -308,7 +308,7 @@ def test_commands_mutated_to_extremes_are_answered(beside: str, commands: list[A
     for one in commands:
         name = one[0].world if isinstance(one[0], Act) else GOOD[one[0]][0]
         if name not in worlds:
-            worlds[name] = World(name, paired=is_paired(beside))
+            worlds[name] = World(name, paired=beside == REFERENCE)
         answered(worlds[name], *sent(worlds[name], one))
     for world in worlds.values() if len(commands) == MOST else ():
         world.venue.check()

@@ -32,7 +32,7 @@ from engine.schema import (
 from tests.properties.gates_scene import GATES, ME, Scene
 from tests.properties.gates_table import ROWS, Row, read
 from tests.properties.pair import Rows
-from tests.properties.seen import BESIDE, is_paired, kinds, refusal
+from tests.properties.seen import BESIDE, REFERENCE, kinds, refusal
 from tests.properties.test_phases import cannot_be_combined, lets_in, permits_needed
 
 pytestmark = [pytest.mark.jit_off, pytest.mark.bounds]
@@ -151,7 +151,7 @@ def trouble(row: Row, gate: str, *, sells: bool, paired: bool) -> str:
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_every_entry_path_reaches_every_gate(row: Row, beside: str) -> None:
     """Each cell: the outcome that the table names, and no change where it is a refusal."""
-    paired, line = is_paired(beside), ROWS.index(row)
+    paired, line = beside == REFERENCE, ROWS.index(row)
     found = []
     for column, (gate, cell) in enumerate(row.cells.items()):
         if cell.startswith("!") or (PLAIN and (gate in SLOW or (line + column) % 8)):
@@ -166,7 +166,7 @@ def test_every_entry_path_reaches_every_gate(row: Row, beside: str) -> None:
 @pytest.mark.parametrize("row", ROWS[1::4], ids=lambda row: row.name)
 def test_every_entry_path_reaches_the_far_levels_beside_the_reference(row: Row) -> None:
     """The column that the reference is slow to fill."""
-    assert row.cells["far"].startswith("!") or not trouble(row, "far", sells=False, paired=is_paired("reference"))
+    assert row.cells["far"].startswith("!") or not trouble(row, "far", sells=False, paired=True)
 
 
 @pytest.mark.parametrize("sells", [False, True], ids=["buys", "sells"])
