@@ -85,6 +85,7 @@ class State:
         self.owners: dict[str, int] = {}
         self.groups: dict[str, int] = {"": 0}
         self.trading_day = ""
+        self.margined = False
         self.backlog: Rows = np.zeros(0, EVENT)  # events of an act that await room
         self.checked: Rows | None = None  # the buffer that `apply` found to be one, and how many rows of it it uses
         self.room = 0

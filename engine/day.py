@@ -88,6 +88,7 @@ def genesis(instruments: Iterable[Mapping[str, Any]], accounts: Iterable[Mapping
     """The world of a venue that has never traded, to be restated as its first day. Both as define payloads."""
     return {
         "trading_day": "",
+        "margined": 1,
         "seq": 0,
         "time": 0,
         "next_trade_id": 1,
@@ -159,7 +160,9 @@ def restatement(
     listed = [{key: value for key, value in terms.items() if key not in STATE} for terms in world["instruments"]]
     known = {terms["symbol"] for terms in listed}
     named = {account["account"] for account in world["accounts"]}
-    acts = [_act(CommandKind.DAY_OPEN, {"trading_day": trading_day, "next_trade_id": world["next_trade_id"]})]
+    margined = {"margined": 1} if world["margined"] else {}
+    opening = {"trading_day": trading_day, "next_trade_id": world["next_trade_id"], **margined}
+    acts = [_act(CommandKind.DAY_OPEN, opening)]
     acts += [_act(CommandKind.INSTRUMENT_DEFINE, terms) for terms in listed]
     acts += [_act(CommandKind.INSTRUMENT_DEFINE, terms) for terms in instruments if terms["symbol"] not in known]
     for terms in world["instruments"]:
@@ -240,6 +243,7 @@ def _money_acts(world: World) -> list[_Act]:
     for account in world["accounts"]:
         if account["balance"] or account["checked"]:
             said = {key: account[key] for key in ("account", *ACCOUNT_STATE)}
+            said["checked"] *= "ccy" in account  # who has none is checked by `margined` (R73)
             acts.append(_act(CommandKind.BALANCE_RESTORE, said))
     return acts
 

@@ -82,6 +82,7 @@ def dump(state: State) -> dict[str, Any]:
     Equal to the reference's `dump` for equal worlds; orders stand by instrument, buy then sell, best price first."""
     return {
         "trading_day": state.trading_day,
+        "margined": int(state.margined),
         "seq": state.seq,
         "time": state.time,
         "next_trade_id": state.next_trade_id,

@@ -374,7 +374,7 @@ class Reference(Levers):
             raise Refused(Code.ACCOUNT_EXISTS)
         if len(self.accounts) >= self.limits.accounts:
             raise Refused(Code.ACCOUNTS_FULL)
-        account = Account(len(self.accounts) + 1, terms)
+        account = Account(len(self.accounts) + 1, terms, is_checked=self._checks_everyone(self.costs))
         self.accounts.append(account)
         self.names[terms.account] = account
         self._name_ccy(terms.ccy)
@@ -445,6 +445,7 @@ class Reference(Levers):
         """R44."""
         day = TradingDay.read(payload)
         self.trading_day, self.next_trade_id = day.trading_day, day.next_trade_id
+        self.is_margined = day.is_margined
         self._restating = True
         self._event(EventKind.DAY_OPENED, qty=day.number)
 

@@ -63,6 +63,10 @@ class Accounts(World):
             position.held = self.costs.held(instrument.terms, account.terms.ccy, position)
             account.margin += position.held
 
+    def _checks_everyone(self, costs: Costs) -> bool:
+        """R73: whether under these costs every account is checked, whatever was said of its collateral."""
+        return self.is_margined and bool(costs.margins)
+
     def _margin_under(self, costs: Costs, account: Account) -> int:
         """R74: the margin of an account under these costs, were it checked."""
         return sum(
@@ -218,4 +222,7 @@ class Accounts(World):
             assert position.held == held, "what is held is what the rule says"
         assert open_lots.keys() <= account.positions.keys()
         assert account.margin == sum(position.held for position in account.positions.values()) <= MAX_MARGIN
-        assert account.terms.ccy or not account.is_checked, "who is checked has a currency"
+        if self._checks_everyone(self.costs):
+            assert account.is_checked, "everybody is checked"
+        else:
+            assert account.terms.ccy or not account.is_checked, "who is checked has a currency"

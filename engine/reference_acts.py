@@ -302,18 +302,20 @@ def read_uncross(payload: Payload) -> str:
 
 @dataclass(frozen=True)
 class TradingDay:
-    """R44: the day that is opened, and the number its first trade will bear."""
+    """R44: the day that is opened, the number its first trade will bear, and whether it is margined (R73)."""
 
     trading_day: str
     next_trade_id: int
+    is_margined: bool
 
     @classmethod
     def read(cls, payload: Payload) -> TradingDay:
         """Read a day.open."""
-        check_keys(payload, must="trading_day next_trade_id")
+        check_keys(payload, must="trading_day next_trade_id", may="margined")
         trading_day = read_string(payload, "trading_day")
         check_date(trading_day)
-        return cls(trading_day, read_integer(payload, "next_trade_id", 1, MAX_TRADE_ID))
+        next_trade_id = read_integer(payload, "next_trade_id", 1, MAX_TRADE_ID)
+        return cls(trading_day, next_trade_id, "margined" in payload and bool(read_integer(payload, "margined", 0, 1)))
 
     @staticmethod
     def read_start(payload: Payload) -> None:

@@ -64,11 +64,14 @@ class Levers(PriceControls):
 
     def _adopt(self, costs: Costs, ccy: str) -> None:
         """R74: new costs for accounts of this currency, unless the margin of a checked one would be too high."""
-        concerned = [account for account in self.accounts if account.is_checked and account.terms.ccy == ccy]
+        newly = [one for one in self.accounts if self._checks_everyone(costs) and not one.is_checked]
+        concerned = [one for one in self.accounts if one.is_checked and one.terms.ccy == ccy] + newly
         if any(self._margin_under(costs, account) > MAX_MARGIN for account in concerned):
             raise Refused(Code.BAD_TERMS)
         self.costs = costs
         self._name_ccy(ccy)
+        for account in newly:
+            account.is_checked = True
         for account in concerned:
             self._find_margin(account)
 
@@ -83,7 +86,10 @@ class Levers(PriceControls):
 
     def _set_balance(self, account: Account, balance: int, *, is_checked: bool) -> None:
         """R73, R78: who is checked has a currency and a margin that can be counted."""
-        if is_checked and (not account.terms.ccy or self._margin_under(self.costs, account) > MAX_MARGIN):
+        if is_checked and not account.terms.ccy:
+            raise Refused(Code.BAD_TERMS)
+        is_checked = is_checked or self._checks_everyone(self.costs)
+        if is_checked and self._margin_under(self.costs, account) > MAX_MARGIN:
             raise Refused(Code.BAD_TERMS)
         account.balance, account.is_checked = balance, is_checked
         self._find_margin(account)

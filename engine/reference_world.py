@@ -51,6 +51,7 @@ class World:
         self.seq = 0
         self.time = 0
         self.trading_day = ""
+        self.is_margined = False  # R44, R73
         self.next_trade_id = 1
         self.instruments: list[Instrument] = []
         self.symbols: dict[str, Instrument] = {}
@@ -275,6 +276,7 @@ class World:
         """The canonical picture of the world, of plain values; equal to the core's for equal worlds."""
         return {
             "trading_day": self.trading_day,
+            "margined": int(self.is_margined),
             "seq": self.seq,
             "time": self.time,
             "next_trade_id": self.next_trade_id,

@@ -81,6 +81,8 @@ class Flow:
         acts: list[Act] = []
         if mix.day:
             day = {"trading_day": "2026-11-23", "next_trade_id": 77}
+            if mix.money and self.rng.random() < 0.5:
+                day["margined"] = int(self.rng.random() < 0.9)
             acts.append((CommandKind.DAY_OPEN, self.days.spoiled(day) if self.rng.random() < 0.2 else encode(day)))
         for terms in mix.instruments:
             acts.append((CommandKind.INSTRUMENT_DEFINE, encode(terms.payload)))

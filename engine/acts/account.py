@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from engine.acts.common import Fact, Refusal, check_keys, name
-from engine.acts.costs import cap_owner, named, settle
+from engine.acts.costs import all_checked, cap_owner, named, settle
 from engine.acts.risk import apply_kills
-from engine.core.layout import ACCOUNT_WORDS, ACCOUNTS, CCY, MEMBER, OWNER
+from engine.core.layout import ACCOUNT_WORDS, ACCOUNTS, CCY, CHECKED, GATE, MEMBER, OWNER
 from engine.schema import Code, EventKind
 
 if TYPE_CHECKING:
@@ -35,5 +35,7 @@ def define_account(state: State, terms: dict[str, Any]) -> list[Fact]:
         state.arrays.acc[row + CCY] = ccys[terms["ccy"]]
     state.arrays.h[ACCOUNTS] = number
     cap_owner(state, owner)
+    if all_checked(state, state.margins):
+        state.arrays.acc[row + GATE] |= CHECKED
     apply_kills(state, number)
     return [Fact(EventKind.ACCOUNT_DEFINED, account=number)]

@@ -156,14 +156,21 @@ def settle(state: State, ccys: dict[str, int], fixings: Any, margins: Any, fees:
     for (index, number), words in costs.items():
         at = (index * stride + number) * COST_WORDS
         new[at : at + COST_WORDS] = words
-    checked = [a for a in range(1, len(state.account_terms) + 1) if _account(state, a, GATE) & CHECKED]
+    everyone, gate = all_checked(state, margins), state.arrays.acc[GATE::ACCOUNT_WORDS]
+    checked = [a for a in range(1, len(state.account_terms) + 1) if everyone or gate[a] & CHECKED]
     for account in checked:
         check_margin(state, new, account)
     state.ccys, state.fixings, state.margins, state.fees = ccys, dict(fixings), dict(margins), dict(fees)
     old[:] = new
     mark(state)
     for account in checked:
+        gate[account] |= CHECKED
         hold(state, account)
+
+
+def all_checked(state: State, margins: Any) -> bool:
+    """Whether with these margins every account is checked, whatever was said of its collateral (R73)."""
+    return state.margined and bool(margins)
 
 
 def cost_of(terms: Any, highest: int, fixing: Any, per_lot: int | None, fee: Any) -> tuple[int, ...]:

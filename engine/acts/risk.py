@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engine.acts.common import Fact, Refusal, check_keys, integer, name, text
-from engine.acts.costs import BY, MAX_COLLATERAL, check_margin, hold, let_go, mark
+from engine.acts.costs import BY, MAX_COLLATERAL, all_checked, check_margin, hold, let_go, mark
 from engine.core.layout import (
     ACCOUNT,
     ACCOUNT_WORDS,
@@ -87,6 +87,8 @@ def _check(state: State, number: int, amount: int, checked: bool) -> None:
     if checked:
         if not acc[a + CCY]:
             raise Refusal(Code.BAD_TERMS)
+    checked = checked or all_checked(state, state.margins)
+    if checked:
         check_margin(state, state.arrays.cost, number)
     acc[a + BALANCE] = amount
     acc[a + GATE] = (int(acc[a + GATE]) & ~CHECKED) | (CHECKED if checked else 0)

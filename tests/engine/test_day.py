@@ -280,6 +280,22 @@ def test_what_was_held_for_an_account_is_forgotten_with_its_check() -> None:
     assert dump(venue.state)["positions"][0]["held"] == 0
 
 
+def test_a_margined_venue_stays_one_and_so_do_accounts_without_a_currency() -> None:
+    """R73: who is checked because a margin exists is so after the night, whatever its balance."""
+    first = restate(genesis(INSTRUMENTS, ACCOUNTS))
+    venue = World(SMALL, accounts=(), terms=(), phase=None)
+    venue.state, venue.seq, venue.time = first, first.seq, first.time
+    (symbol, *_) = (terms["symbol"] for terms in INSTRUMENTS)
+    assert {account["checked"] for account in dump(first)["accounts"]} == {0}
+    venue.act(A.ACCOUNT_DEFINE, account="NEW", member="M", owner="B", ccy="USD")
+    venue.act(A.MARGIN_SET, symbol=symbol, ccy="USD", per_lot=7)
+    venue.act(A.COLLATERAL_SET, account="NEW", amount=5)
+    closed = dump(venue.state)
+    assert closed["margined"] == 1 and {account["checked"] for account in closed["accounts"]} == {1}
+    reference, _ = load(closed, TUESDAY, closed["seq"] + 1)
+    assert difference(closed, dump(restate(closed))) is None and difference(closed, reference.dump()) is None
+
+
 def test_the_same_commands_give_the_same_events_before_and_after_the_night() -> None:
     """The picture leaves out nothing that decides: both worlds go on alike (self-match ids, owners, priorities)."""
     before = traded(3)

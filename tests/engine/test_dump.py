@@ -25,8 +25,8 @@ PLAIN = {"ord_type": "limit", "stop_price": 0, "display_qty": 0, "shown_qty": 0,
 def test_an_empty_venue() -> None:
     world = World(accounts=(), terms=(), phase=None)
     assert dump(world.state) == {
-        "trading_day": "", "seq": 0, "time": 0, "next_trade_id": 1, "instruments": [], "accounts": [], "orders": [],
-        **NO_MONEY,
+        "trading_day": "", "margined": 0, "seq": 0, "time": 0, "next_trade_id": 1, "instruments": [], "accounts": [],
+        "orders": [], **NO_MONEY,
     }  # fmt: skip
 
 
@@ -40,7 +40,7 @@ def test_the_whole_world() -> None:
     world.place(3, BUY, 2, 100, time_in_force=GTC, client_session=-(2**31))
     second = world.seq
     assert dump(world.state) == {
-        "trading_day": "", "seq": world.seq, "time": FIRST_TIME + world.seq, "next_trade_id": 2,
+        "trading_day": "", "margined": 0, "seq": world.seq, "time": FIRST_TIME + world.seq, "next_trade_id": 2,
         "instruments": [
             {**TERMS, "phase": "continuous", "override": 0, "last_price": 500, "close_price": None, **FREE},
             {**TERMS, "symbol": "W240", "phase": "closed", "override": 0, "last_price": None, "close_price": None,

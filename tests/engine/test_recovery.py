@@ -266,7 +266,7 @@ def test_the_first_block_follows_nothing(tmp_path: Path) -> None:
     block = next(iter(DayScan(tmp_path / "days" / MONDAY).blocks()))
     assert block.header.previous == NO_DIGEST
     assert block.commands()[0]["kind"] == CommandKind.DAY_OPEN
-    assert block.payload.startswith(canonical({"next_trade_id": 1, "trading_day": MONDAY}))
+    assert block.payload.startswith(canonical({"margined": 1, "next_trade_id": 1, "trading_day": MONDAY}))
 
 
 def test_it_is_told_what_was_found(tmp_path: Path) -> None:

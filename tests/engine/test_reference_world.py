@@ -100,7 +100,8 @@ def test_the_book_tells_queues() -> None:
 
 def test_an_empty_world() -> None:
     assert Reference(Limits(1, 1, 1, 64, 1)).dump() == {
-        "trading_day": "", "seq": 0, "time": 0, "next_trade_id": 1, "instruments": [], "accounts": [], "orders": [],
+        "trading_day": "", "margined": 0, "seq": 0, "time": 0, "next_trade_id": 1, "instruments": [], "accounts": [],
+        "orders": [],
         "positions": [], "fixings": [], "margins": [], "fees": [], "caps": [], "kills": [], "income": {},
     }  # fmt: skip
 

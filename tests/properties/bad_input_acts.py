@@ -59,7 +59,13 @@ ACTS: Final[list[Act]] = [
     ),
     Act(CommandKind.PHASE_SET, {**MOVE, "group": "G1"}, "why by draw at_last_match auto", MOVES),
     Act(CommandKind.PHASE_SET, {**MOVE, "symbol": "ALL"}, "why by draw at_last_match auto", MOVES),
-    Act(CommandKind.DAY_OPEN, {"trading_day": DATE, "next_trade_id": 7}, "", {"next_trade_id": (1, 1 << 62)}, "fresh"),
+    Act(
+        CommandKind.DAY_OPEN,
+        {"trading_day": DATE, "next_trade_id": 7, "margined": 1},
+        "margined",
+        {"next_trade_id": (1, 1 << 62), "margined": (0, 1)},
+        "fresh",
+    ),
     Act(CommandKind.DAY_START, {}, "", world="restating"),
     Act(CommandKind.AUCTION_UNCROSS, {"symbol": "S2", **TEXTS}),
     Act(

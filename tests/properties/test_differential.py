@@ -97,7 +97,8 @@ def run_out_of_stop_levels() -> Counter[tuple[str, int]]:
 def run_out_of_names() -> Counter[tuple[str, int]]:
     """Define instruments and accounts until no more fit."""
     return run_seed(
-        7003, 1500, p_define=0.8, p_bad_terms=0.2, limits=ROOMY, kind_steps=steps([6, 2, 2, 0.1, 0.1, 0.1, 0.1, 3]), **FREE,
+        7003, 1500, p_define=0.8, p_bad_terms=0.2, limits=ROOMY, kind_steps=steps([6, 2, 2, 0.1, 0.1, 0.1, 0.1, 3]),
+        **FREE,
     )  # fmt: skip
 
 

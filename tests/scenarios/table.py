@@ -29,7 +29,7 @@ Commands (`venue` is account 0):
     control SYMBOL|group:NAME key=value …
     limit SYMBOL|group:NAME [settlement P] [step N] [locked buy|sell|none] [side buy|sell|none]
     act OP key=value … (OP as in `fee.set`; whole numbers are integers, but for the keys of TEXTS)
-    day.open DATE next N      day.start       payload KIND TEXT (an act with this very payload)
+    day.open DATE next N [margined]     day.start       payload KIND TEXT (an act with this very payload)
 TYPE is `@ PRICE` (limit), `market`, `market_to_limit`, `stop P` or `stop P @ PRICE` (stop_limit); TIF day (if none is
 given), gtc, `gtd until T`, ioc, fok, at_open or at_close.
 REF is a client id, `key:ID` (its folded key; an amend with a new id also names a plain ID so), `order:ID` or `order:N`
@@ -439,6 +439,8 @@ def act(verb: str, words: Words) -> tuple[int, bytes]:
         kind, said = CommandKind.AUCTION_UNCROSS, {"symbol": words.take()}
     elif verb == "day.open":
         kind, said = CommandKind.DAY_OPEN, {"trading_day": words.take(), "next_trade_id": words.number("next")}
+        if words.has("margined"):
+            said["margined"] = 1
     elif verb == "day.start":
         kind, said = CommandKind.DAY_START, {}
     else:
