@@ -84,9 +84,8 @@ def _account(state: State, account: str) -> int:
 
 def _check(state: State, number: int, amount: int, checked: bool) -> None:
     acc, a = state.arrays.acc, number * ACCOUNT_WORDS
-    if checked:
-        if not acc[a + CCY]:
-            raise Refusal(Code.BAD_TERMS)
+    if checked and not acc[a + CCY]:
+        raise Refusal(Code.BAD_TERMS)
     checked = checked or all_checked(state, state.margins)
     if checked:
         check_margin(state, state.arrays.cost, number)
