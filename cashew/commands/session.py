@@ -198,7 +198,7 @@ def new_account(
 
     Needs an operator's key. Orders of accounts with the same owner do not trade with each other.
     """
-    body = {"account": account, "member": member, "owner": owner or account, "ccy": ccy}
+    body = {"account": account, "member": member, "owner": owner or account, **({"ccy": ccy} if ccy else {})}
     for event in operate(url, key, "/operator/accounts", body):
         put(event, f"account {account} of {member} is defined", json_lines)
 
