@@ -19,7 +19,6 @@ from engine.schema import (
     INACTIVE,
     LAST,
     PRIORITY_KEPT,
-    TRADE,
     UNCROSS,
     CommandKind,
     EventKind,
@@ -33,7 +32,6 @@ from engine.schema import (
 from tests.properties.ledger_book import (
     BUY,
     LASTING,
-    OF_BOTH_SIDES,
     OUTSIDE,
     SELL,
     STOPS,
@@ -41,6 +39,7 @@ from tests.properties.ledger_book import (
     UNPRICED,
     Event,
     Order,
+    events_of,
 )
 from tests.properties.ledger_calls import Called
 from tests.properties.ledger_controls import CLOSING_CALL, within
@@ -67,14 +66,11 @@ class Ledger(Called):
 
     def feed(self, rows: Rows) -> None:
         """Take note of events; AssertionError where one breaks a law."""
-        both = rows.view(TRADE)
-        for at, kind in enumerate(rows["kind"].tolist()):
-            row = both[at] if kind in OF_BOTH_SIDES else rows[at]
-            event = dict(zip(row.dtype.names, row.item(), strict=True))
+        for event in events_of(rows):
             try:
                 self._note(event)
             except AssertionError as broken:
-                raise AssertionError(f"{broken}: {EventKind(kind).name} {event}") from broken
+                raise AssertionError(f"{broken}: {EventKind(event['kind']).name} {event}") from broken
 
     # --- the stream -------------------------------------------------------------------------------
 
@@ -307,6 +303,8 @@ class Ledger(Called):
             self._must_go = None
         if event["reason"] in LEFTOVERS:
             self._has_traded_all(order)
+        if event["reason"] in (Reason.FOK, Reason.MIN_QTY):
+            assert order.instrument not in self._pulls, "an order that trades not at all pulls no trigger (R69)"
         if event["reason"] in (Reason.REQUESTED, Reason.AMENDED_TO_FILLED):
             by_cancel = event["op"] in (CommandKind.ORDER_CANCEL, CommandKind.ORDER_AMEND)
             assert by_cancel and event["cl_ord_id"], "who cancels or amends is told the id"

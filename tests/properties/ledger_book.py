@@ -6,11 +6,15 @@ suspended. Nothing is judged here.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from engine.phases import PHASES, Mode
-from engine.schema import EventKind, OrdStatus, OrdType, Phase, Side, Smp, TimeInForce
+from engine.schema import TRADE, EventKind, OrdStatus, OrdType, Phase, Side, Smp, TimeInForce
 from tests.properties.ledger_asked import Asked, Told, auction
 
 Event = dict[str, Any]
@@ -188,6 +192,14 @@ class Places:
             levels[price].remove(order.order_id)
             if not levels[price]:
                 del levels[price]
+
+
+def events_of(rows: npt.NDArray[np.void]) -> Iterator[Event]:
+    """Read EVENT rows, those that name both sides of a trade as such."""
+    both = rows.view(TRADE)
+    for at, kind in enumerate(rows["kind"].tolist()):
+        row = both[at] if kind in OF_BOTH_SIDES else rows[at]
+        yield dict(zip(row.dtype.names, row.item(), strict=True))
 
 
 def told_by(event: Event) -> Told:

@@ -296,7 +296,7 @@ def sent(world: World, one: Any) -> tuple[Rows, bytes]:
 
 @pytest.mark.parametrize("beside", BESIDE)
 @settings(
-    max_examples=15 if PLAIN else 300,
+    max_examples=15 if PLAIN else 150,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
