@@ -38,7 +38,7 @@ class Call:
     """A venue with one instrument in pre_open, and what is done to it."""
 
     def __init__(self, size: int, seed: int) -> None:
-        room = 4 * size + 2 * UPDATES + ACCOUNTS
+        room = 4 * size + 4 * UPDATES + ACCOUNTS  # every trade of the uncross is followed by two plain orders
         self.rng = np.random.default_rng(seed)
         self.state: State = new_state(
             Limits(instruments=1, accounts=ACCOUNTS, orders=room, levels=1 << 13, day_ids=room)

@@ -525,8 +525,12 @@ def _pull(d, n, x, row, g, price, left):
     begin_call(door(s), row)
     forget_told(s, row)
     s.ins[row + DIRTY] = 1
-    h[TELL_AT] = instrument
-    h[TELL_TO] = instrument
+    # Stops elected by one act may pull the triggers of several instruments: all are told, in the order of their numbers.
+    if h[TELL_AT] > h[TELL_TO]:
+        h[TELL_AT] = instrument
+        h[TELL_TO] = instrument
+    h[TELL_AT] = min(h[TELL_AT], instrument)
+    h[TELL_TO] = max(h[TELL_TO], instrument)
     h[PENDING] = 1
     return n
 
