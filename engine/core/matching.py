@@ -525,7 +525,7 @@ def _pull(d, n, x, row, g, price, left):
     begin_call(door(s), row)
     forget_told(s, row)
     s.ins[row + DIRTY] = 1
-    # Stops elected by one act may pull the triggers of several instruments: all are told, in the order of their numbers.
+    # Stops elected by one act may pull the triggers of several instruments: all are told, by rising number.
     if h[TELL_AT] > h[TELL_TO]:
         h[TELL_AT] = instrument
         h[TELL_TO] = instrument
