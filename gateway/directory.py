@@ -21,6 +21,10 @@ __all__ = ["Directory", "Instrument"]
 CACHED_PRICES: Final = 65_536
 _FIRST_ACT: Final = int(EventKind.INSTRUMENT_DEFINED)
 _BY_TERMS: Final = frozenset({EventKind.INSTRUMENT_DEFINED, EventKind.ACCOUNT_DEFINED, EventKind.PHASE_CHANGED})
+# Of these the row does not say everything: what the act said stays at hand while its block is told.
+_SAID: Final = frozenset(
+    {EventKind.FIXING_SET, EventKind.MARGIN_SET, EventKind.FEES_SET, EventKind.CAP_SET, EventKind.KILL_SET}
+)
 _ACT_FIELDS: Final = ["kind", "seq", "instrument", "account", "phase", "qty", "flags", "op"]
 assert COMMAND.fields is not None
 _SEQ_AT: Final = COMMAND.fields["seq"][1]
@@ -92,6 +96,7 @@ class Directory:
         "members",
         "numbers",
         "owners",
+        "said",
         "seq",
         "trading_day",
     )
@@ -108,6 +113,7 @@ class Directory:
         self.account_numbers: dict[str, int] = {}
         self.members: list[str] = [""]
         self.owners: list[str] = [""]
+        self.said: dict[int, dict[str, Any]] = {}  # payloads of the last block's acts about money and switches, by seq
 
     def learn(self, commands: npt.NDArray[np.void], payload: bytes, events: npt.NDArray[np.void]) -> None:
         """Fold one durable block: COMMAND rows of contiguous seq, their payload section and all their EVENT rows."""
@@ -118,13 +124,19 @@ class Directory:
         """The same, of a block that is not empty and whose events have been read already."""
         raw = commands[-1:].tobytes()
         self.seq = int.from_bytes(raw[_SEQ_AT : _SEQ_AT + 8], "little")
+        if self.said:
+            self.said = {}
         for event in events:
             if event.kind < _FIRST_ACT:
                 continue
-            if event.kind in _BY_TERMS:
+            if event.kind in _BY_TERMS or event.kind in _SAID:
                 command = commands[event.seq - self.seq - 1]
                 start, length = int(command["target_lo"]), int(command["target_hi"])
-                self._define(event, json.loads(payload[start : start + length]) if event.op >= ACT_FIRST else {})
+                terms = json.loads(payload[start : start + length]) if event.op >= ACT_FIRST else {}
+                if event.kind in _SAID:
+                    self.said[event.seq] = terms
+                else:
+                    self._define(event, terms)
             elif event.kind == EventKind.DAY_OPENED:
                 self._clear()
                 self.trading_day = event.qty

@@ -305,11 +305,19 @@ def _put_balance(event: Any, _directory: Directory, out: dict[str, Any]) -> None
     out["balance"] = event.qty
 
 
-def _put_margin(event: Any, _directory: Directory, out: dict[str, Any]) -> None:
+def _put_said(event: Any, directory: Directory, out: dict[str, Any], *names: str) -> None:
+    """What only the act itself says: whom it means, and by whom and why it was asked for."""
+    terms = directory.said.get(event.seq, {})
+    out.update({name: terms[name] for name in (*names, "by", "why") if name in terms})
+
+
+def _put_margin(event: Any, directory: Directory, out: dict[str, Any]) -> None:
+    _put_said(event, directory, out, "ccy")
     out["per_lot"] = event.qty
 
 
-def _put_fees(event: Any, _directory: Directory, out: dict[str, Any]) -> None:
+def _put_fees(event: Any, directory: Directory, out: dict[str, Any]) -> None:
+    _put_said(event, directory, out, "ccy")
     out["basis"] = _BASES[event.reason]
     out["taker"] = event.price
     out["maker"] = event.old_price
@@ -320,12 +328,19 @@ def _put_lots(event: Any, _directory: Directory, out: dict[str, Any]) -> None:
     out["lots"] = event.qty
 
 
-def _put_kill(event: Any, _directory: Directory, out: dict[str, Any]) -> None:
+def _put_cap(event: Any, directory: Directory, out: dict[str, Any]) -> None:
+    _put_said(event, directory, out, "commodity", "owner")
+    _put_lots(event, directory, out)
+
+
+def _put_kill(event: Any, directory: Directory, out: dict[str, Any]) -> None:
     out["scope"] = _SCOPES[event.reason]
+    _put_said(event, directory, out, "member")
     out["on"] = bool(event.qty)
 
 
-def _put_date(event: Any, _directory: Directory, out: dict[str, Any]) -> None:
+def _put_fixing(event: Any, directory: Directory, out: dict[str, Any]) -> None:
+    _put_said(event, directory, out, "ccy", "per", "rate")
     day = str(event.qty)
     out["date"] = f"{day[:-4]}-{day[-4:-2]}-{day[-2:]}"
 
@@ -397,10 +412,10 @@ _BODIES: Final[dict[int, Callable[[Any, Directory, dict[str, Any]], None]]] = {
     EventKind.LIMITS_SET: _put_limits,
     EventKind.CALL_EXTENDED: _put_extension,
     EventKind.COLLATERAL_SET: _put_balance,
-    EventKind.FIXING_SET: _put_date,
+    EventKind.FIXING_SET: _put_fixing,
     EventKind.MARGIN_SET: _put_margin,
     EventKind.FEES_SET: _put_fees,
-    EventKind.CAP_SET: _put_lots,
+    EventKind.CAP_SET: _put_cap,
     EventKind.KILL_SET: _put_kill,
     EventKind.POSITION_RESTORED: _put_lots,
     EventKind.BALANCE_RESTORED: _put_balance,
