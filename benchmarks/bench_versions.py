@@ -1,7 +1,7 @@
 """Throughput of the core beside that of an earlier commit, in interleaved rounds of one run.
 
 Both commits make the streams of `bench_kernel` themselves, in a process each; their checksums have to agree. The
-earlier one is by default the last before the rules of phases and auctions.
+earlier one is by default the last before the rules of phases, auctions, price controls and margin.
 """
 
 from __future__ import annotations

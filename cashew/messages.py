@@ -78,7 +78,8 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
     """What happened to an own order, as `exec` says.
 
     That is one of: accepted, amended, triggered (a stop), activated (it is in the book from now on, or has its price),
-    refreshed (an iceberg shows `shown_qty` anew), trade, prevented, canceled, expired.
+    refreshed (an iceberg shows `shown_qty` anew), suspended (its price is outside new daily limits), trade (with the
+    `fee` of its side in minor units), prevented, canceled, expired.
     """
 
     exec_id: str = ""
@@ -102,6 +103,7 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
     last_px: str | None = None
     last_qty: int = 0
     trade_id: int = 0
+    fee: int = 0
     aggressor: bool = False
     auction: bool = False
     reason: str = ""

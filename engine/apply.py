@@ -49,11 +49,16 @@ Rows = npt.NDArray[Any]
 _COMPILED = lane.LANE == "compiled"
 MIN_EVENT_ROOM = 16
 POOL_ROWS = 1 << 15
-_DEFINITIONS = (CommandKind.INSTRUMENT_DEFINE, CommandKind.ACCOUNT_DEFINE)
+_DEFINITIONS = (
+    CommandKind.INSTRUMENT_DEFINE, CommandKind.ACCOUNT_DEFINE, CommandKind.CONTROL_SET, CommandKind.LIMIT_SET,
+    CommandKind.COLLATERAL_SET, CommandKind.FIXING_SET, CommandKind.MARGIN_SET, CommandKind.FEE_SET,
+    CommandKind.CAP_SET, CommandKind.KILL_SET,
+)  # fmt: skip
+_RESTATES = (CommandKind.POSITION_RESTORE, CommandKind.BALANCE_RESTORE, CommandKind.DAY_START)
 # Acts that are in place at each stage of the trading day (R44).
 _BY_STAGE = {
     FRESH: (*_DEFINITIONS, CommandKind.PHASE_SET, CommandKind.AUCTION_UNCROSS, CommandKind.DAY_OPEN),
-    RESTATING: (*_DEFINITIONS, CommandKind.DAY_START),
+    RESTATING: (*_DEFINITIONS, *_RESTATES),
     OPEN: (*_DEFINITIONS, CommandKind.PHASE_SET, CommandKind.AUCTION_UNCROSS),
 }
 
@@ -66,12 +71,21 @@ class State:
         self.arrays = Arrays(limits)
         self.symbols: dict[str, int] = {}
         self.instrument_terms: list[dict[str, Any]] = []
+        self.controls: list[dict[str, Any]] = []  # what control.set has named, by instrument
         self.account_numbers: dict[str, int] = {}
         self.account_terms: list[dict[str, str]] = []
+        self.commodities: dict[str, int] = {}
+        self.ccys: dict[str, int] = {}  # of accounts, margins, fees and fixings
+        self.fixings: dict[tuple[str, str], tuple[str, str]] = {}  # (of, per): date, rate
+        self.margins: dict[tuple[int, str], int] = {}  # (instrument, currency)
+        self.fees: dict[tuple[int, str], tuple[str, int, int, int]] = {}  # basis, taker, maker, auction
+        self.caps: dict[tuple[str, str], int] = {}  # (commodity, owner or "")
+        self.kills: set[tuple[str, str]] = set()  # (scope, whom)
         self.members: dict[str, int] = {}
         self.owners: dict[str, int] = {}
         self.groups: dict[str, int] = {"": 0}
         self.trading_day = ""
+        self.margined = False
         self.backlog: Rows = np.zeros(0, EVENT)  # events of an act that await room
         self.checked: Rows | None = None  # the buffer that `apply` found to be one, and how many rows of it it uses
         self.room = 0
@@ -201,7 +215,7 @@ def _act(state: State, command: Any, payload: bytes) -> Rows:
     rows["seq"], rows["time"], rows["op"] = h[SEQ], h[TIME], kind
     rows["index"] = np.arange(len(facts))
     rows["code"], rows["rule"] = code, CODE_RULE.get(code, 0)
-    for column in ("kind", "instrument", "account", "phase", "reason", "qty", "price", "order_id", "flags"):
+    for column in Fact._fields:
         rows[column] = [getattr(fact, column) for fact in facts]
     if h[PENDING] == 0:
         rows["flags"][-1] |= LAST

@@ -25,6 +25,7 @@ from engine.schema import (
     Phase,
     Side,
     Smp,
+    Tick,
     TimeInForce,
     word,
     words,
@@ -47,12 +48,15 @@ World = Mapping[str, Any]
 # Vietnam has had this one offset, without summer time, since 1975.
 HO_CHI_MINH: Final = timezone(timedelta(hours=7), "Asia/Ho_Chi_Minh")
 
-PASSING: Final = frozenset({"trading_day", "seq", "time"})
-"""The keys of a dump that a new day changes: its name, and how many commands and how late it is by then."""
+PASSING: Final = frozenset({"trading_day", "seq", "time", "income"})
+"""The keys of a dump that a new day changes: its name, how many commands and how late it is by then, and what the
+exchange has taken in."""
 
 
-STATE: Final = frozenset({"phase", "override", "last_price", "close_price"})
+STATE: Final = frozenset({"phase", "override", "last_price", "close_price", "controls", "limits"})
 """What a dump says of an instrument besides its terms."""
+ACCOUNT_STATE: Final = ("balance", "checked")
+"""What a dump says of an account besides its terms."""
 
 
 def trading_day_of(now_ns: int) -> str:
@@ -84,15 +88,26 @@ def genesis(instruments: Iterable[Mapping[str, Any]], accounts: Iterable[Mapping
     """The world of a venue that has never traded, to be restated as its first day. Both as define payloads."""
     return {
         "trading_day": "",
+        "margined": 1,
         "seq": 0,
         "time": 0,
         "next_trade_id": 1,
         "instruments": [
-            {**terms, "phase": word(Phase.CLOSED), "override": 0, "last_price": None, "close_price": None}
+            {
+                **terms,
+                "phase": word(Phase.CLOSED),
+                "override": 0,
+                "last_price": None,
+                "close_price": None,
+                "controls": {},
+                "limits": _unlimited(terms),
+            }
             for terms in instruments
         ],
-        "accounts": [dict(account) for account in accounts],
+        "accounts": [{**account, "balance": 0, "checked": 0} for account in accounts],
         "orders": [],
+        **{key: [] for key in ("positions", "fixings", "margins", "fees", "caps", "kills")},
+        "income": {},
     }
 
 
@@ -145,10 +160,17 @@ def restatement(
     listed = [{key: value for key, value in terms.items() if key not in STATE} for terms in world["instruments"]]
     known = {terms["symbol"] for terms in listed}
     named = {account["account"] for account in world["accounts"]}
-    acts = [_act(CommandKind.DAY_OPEN, {"trading_day": trading_day, "next_trade_id": world["next_trade_id"]})]
+    margined = {"margined": 1} if world["margined"] else {}
+    opening = {"trading_day": trading_day, "next_trade_id": world["next_trade_id"], **margined}
+    acts = [_act(CommandKind.DAY_OPEN, opening)]
     acts += [_act(CommandKind.INSTRUMENT_DEFINE, terms) for terms in listed]
     acts += [_act(CommandKind.INSTRUMENT_DEFINE, terms) for terms in instruments if terms["symbol"] not in known]
-    acts += [_act(CommandKind.ACCOUNT_DEFINE, account) for account in world["accounts"]]
+    for terms in world["instruments"]:
+        acts += _control_acts(terms)
+    for account in world["accounts"]:
+        terms = {key: value for key, value in account.items() if key not in ACCOUNT_STATE}
+        acts.append(_act(CommandKind.ACCOUNT_DEFINE, terms))
+    acts += _money_acts(world)
     acts += [_act(CommandKind.ACCOUNT_DEFINE, account) for account in accounts if account["account"] not in named]
     seq = first_seq
     for rows, payload in (*_act_blocks(acts), *_order_blocks(world), *_act_blocks([_act(CommandKind.DAY_START, {})])):
@@ -156,6 +178,74 @@ def restatement(
         rows["time"] = time_ns
         yield seq, rows, payload
         seq += len(rows)
+
+
+def _unlimited(terms: Mapping[str, Any]) -> dict[str, int]:
+    """The daily limits of a new instrument (R67): none."""
+    tick = Tick.parse(terms["tick"])
+    low, high = tick.ticks(terms["min_price"]), tick.ticks(terms["max_price"])
+    assert low is not None and high is not None, "a band is on tick"
+    reference = tick.ticks(terms["reference_price"]) if "reference_price" in terms else (low + high) // 2
+    assert reference is not None, "a reference price is on tick"
+    return {"settlement": reference, "step": 0, "side": 0, "locked": 0, "low": low, "high": high}
+
+
+def _control_acts(terms: Mapping[str, Any]) -> list[_Act]:
+    """What restates the price controls and daily limits of an instrument, if they are not those of a new one."""
+    acts = []
+    symbol, controls, limits = terms["symbol"], terms["controls"], terms["limits"]
+    steps = _steps_then(terms)
+    if controls:
+        acts.append(_act(CommandKind.CONTROL_SET, {"symbol": symbol, **controls, **steps}))
+    if limits != _unlimited(terms):
+        said = {key: limits[key] for key in ("step", "side", "locked")}
+        settlement = Tick.parse(terms["tick"]).text(limits["settlement"])
+        acts.append(_act(CommandKind.LIMIT_SET, {"symbol": symbol, "settlement": settlement, **said}))
+    if steps:
+        acts.append(_act(CommandKind.CONTROL_SET, {"symbol": symbol, "limit_steps": controls["limit_steps"]}))
+    return acts
+
+
+def _steps_then(terms: Mapping[str, Any]) -> dict[str, str]:
+    """Other limit_steps that give the daily limits as they are, if those of now do not.
+
+    A control.set changes no limits that are set (R66), so they may come from steps of which only this much is known.
+    """
+    limits, band = terms["limits"], _unlimited(terms)
+    step, settlement = limits["step"], limits["settlement"]
+
+    def fits(points: int) -> bool:
+        width = abs(settlement) * points // 10_000
+        low, high = max(settlement - width, band["low"]), min(settlement + width, band["high"])
+        return (low, high) == (limits["low"], limits["high"])
+
+    now = terms["controls"].get("limit_steps", "")
+    steps = [int(one) for one in now.split(",")] if now else []
+    if not step or (step <= len(steps) and fits(steps[step - 1])):
+        return {}
+    points = next(points for points in range(step, 10_001) if fits(points))
+    return {"limit_steps": ",".join(str(one) for one in (*range(1, step), points))}
+
+
+def _money_acts(world: World) -> list[_Act]:
+    """What restates fixings, margins, fees, caps, kill switches, positions and balances (R72-R78), in this order."""
+    acts = [_act(CommandKind.FIXING_SET, fixing) for fixing in world["fixings"]]
+    acts += [_act(CommandKind.MARGIN_SET, margin) for margin in world["margins"]]
+    acts += [_act(CommandKind.FEE_SET, fee) for fee in world["fees"]]
+    for cap in world["caps"]:
+        acts.append(_act(CommandKind.CAP_SET, {key: value for key, value in cap.items() if value != ""}))
+    for kill in world["kills"]:
+        acts.append(_act(CommandKind.KILL_SET, {kill["scope"]: kill["whom"] or 1, "on": 1}))
+    for position in world["positions"]:
+        if position["lots"]:
+            said = {key: position[key] for key in ("account", "symbol", "lots")}
+            acts.append(_act(CommandKind.POSITION_RESTORE, said))
+    for account in world["accounts"]:
+        if account["balance"] or account["checked"]:
+            said = {key: account[key] for key in ("account", *ACCOUNT_STATE)}
+            said["checked"] *= "ccy" in account  # who has none is checked by `margined` (R73)
+            acts.append(_act(CommandKind.BALANCE_RESTORE, said))
+    return acts
 
 
 def _act(kind: CommandKind, payload: Mapping[str, Any]) -> _Act:

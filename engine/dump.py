@@ -5,14 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from engine.apply import State
 from engine.core.layout import (
     ACCOUNT,
+    ACCOUNT_WORDS,
     ASIDE,
+    BALANCE,
     BEARS,
     BITS0,
+    BUYS_OPEN,
+    CHECKED,
     CLOSE,
     CLOSE_KNOWN,
+    CONTROL_WORDS,
+    COST_WORDS,
     DISPLAY,
     ENTRY_WORDS,
     EXPIRE,
@@ -23,6 +31,8 @@ from engine.core.layout import (
     FLAG_TIF,
     FLAG_TYPE,
     FLAGS,
+    GATE,
+    HELD,
     ICEBERG,
     INSTRUMENT_WORDS,
     LAST,
@@ -30,6 +40,9 @@ from engine.core.layout import (
     LEAVES,
     LEVEL,
     LEVELS,
+    LOCKED,
+    MAX_PRICE,
+    MIN_PRICE,
     MORE_WORDS,
     NEXT,
     NODE4,
@@ -38,19 +51,29 @@ from engine.core.layout import (
     OUTSIDE,
     OVERRIDE,
     PHASE,
+    POSITION,
+    POSITION_WORDS,
     PRICE,
     QTY,
     REFERENCE,
+    RUN_SIDE,
+    SELLS_OPEN,
     SESSION,
+    SETTLEMENT,
     SHOWN,
     SMP_KEY,
+    STEP,
     STOPPED,
     STOPS,
+    STRIDE,
+    SUSPENDED,
     UNPRICED,
     WINDOW,
     WINDOW_LO,
 )  # fmt: skip
 from engine.schema import POST_ONLY, AuctionStep, OrdType, Phase, Side, Smp, TimeInForce, word
+
+FEE_KEYS = ("basis", "taker", "maker", "auction")
 
 
 def dump(state: State) -> dict[str, Any]:
@@ -59,11 +82,41 @@ def dump(state: State) -> dict[str, Any]:
     Equal to the reference's `dump` for equal worlds; orders stand by instrument, buy then sell, best price first."""
     return {
         "trading_day": state.trading_day,
+        "margined": int(state.margined),
         "seq": state.seq,
         "time": state.time,
         "next_trade_id": state.next_trade_id,
         "instruments": [_instrument(state, number, terms) for number, terms in enumerate(state.instrument_terms, 1)],
-        "accounts": [dict(terms) for terms in state.account_terms],
+        "accounts": [_account(state, number, terms) for number, terms in enumerate(state.account_terms, 1)],
+        "positions": _positions(state),
+        "fixings": [
+            {"ccy": ccy, "per": per, "date": on, "rate": rate}
+            for (ccy, per), (on, rate) in sorted(state.fixings.items())
+        ],
+        "margins": [
+            {"symbol": _symbol(state, number), "ccy": ccy, "per_lot": per_lot}
+            for (number, ccy), per_lot in sorted(state.margins.items())
+        ],
+        "fees": [
+            {
+                "symbol": _symbol(state, number),
+                "ccy": ccy,
+                "basis": basis,
+                "taker": taker,
+                "maker": maker,
+                "auction": both,
+            }
+            for (number, ccy), (basis, taker, maker, both) in sorted(state.fees.items())
+        ],
+        "caps": [
+            {"commodity": commodity, "owner": owner, "lots": lots}
+            for (commodity, owner), lots in sorted(state.caps.items())
+        ],
+        "kills": [{"scope": scope, "whom": whom} for scope, whom in sorted(state.kills)],
+        "income": {
+            ccy: int(state.arrays.cost[number * int(state.arrays.h[STRIDE]) * COST_WORDS])
+            for ccy, number in sorted(state.ccys.items())
+        },
         "orders": [
             _order(state, record, symbol)
             for symbol, number in state.symbols.items()
@@ -73,14 +126,48 @@ def dump(state: State) -> dict[str, Any]:
     }
 
 
+def _symbol(state: State, number: int) -> str:
+    symbol: str = state.instrument_terms[number - 1]["symbol"]
+    return symbol
+
+
+def _account(state: State, number: int, terms: dict[str, str]) -> dict[str, Any]:
+    acc, a = state.arrays.acc, number * ACCOUNT_WORDS
+    return {**terms, "balance": int(acc[a + BALANCE]), "checked": int(bool(acc[a + GATE] & CHECKED))}
+
+
+def _positions(state: State) -> list[dict[str, Any]]:
+    """Positions, open lots and what is held (R71, R74), of every account and instrument that has any."""
+    stride, accounts = int(state.arrays.h[STRIDE]), len(state.account_terms)
+    cells = state.arrays.pos.reshape(-1, stride, POSITION_WORDS)[: accounts + 1]
+    return [
+        {
+            "account": state.account_terms[account - 1]["account"], "symbol": _symbol(state, number),
+            "lots": int(cells[account, number, POSITION]), "buys": int(cells[account, number, BUYS_OPEN]),
+            "sells": int(cells[account, number, SELLS_OPEN]), "held": int(cells[account, number, HELD]),
+        }
+        for account, number in np.argwhere(cells[:, :, :HELD].any(axis=2)).tolist()
+    ]  # fmt: skip
+
+
 def _instrument(state: State, number: int, terms: dict[str, Any]) -> dict[str, Any]:
     ins, row = state.arrays.ins, number * INSTRUMENT_WORDS
+    ctl, c = state.arrays.ctl, number * CONTROL_WORDS
     return {
         **terms,
         "phase": word(Phase(int(ins[row + PHASE]))),
         "override": int(ins[row + OVERRIDE]),
         "last_price": int(ins[row + LAST]) if ins[row + LAST_ID] else None,
         "close_price": int(ins[row + CLOSE]) if ins[row + CLOSE_KNOWN] else None,
+        "controls": dict(state.controls[number - 1]),
+        "limits": {
+            "settlement": int(ctl[c + SETTLEMENT]),
+            "step": int(ctl[c + STEP]),
+            "side": int(ctl[c + RUN_SIDE]),
+            "locked": int(ctl[c + LOCKED]),
+            "low": int(ins[row + MIN_PRICE]),
+            "high": int(ins[row + MAX_PRICE]),
+        },
     }
 
 
@@ -120,10 +207,17 @@ def _order(state: State, x: int, symbol: str) -> dict[str, Any]:
         "client_session": int(n4[r4 + SESSION]),
         "stop_price": int(n8[int(n4[r4 + LEVEL]) * NODE8 + PRICE]) if flags & STOPPED else 0,
         "display_qty": int(more[DISPLAY]) if iceberg else 0,
-        "shown_qty": int(more[SHOWN]) if iceberg and not flags & OUTSIDE else 0,
+        "shown_qty": _shown(flags, leaves, more) if iceberg else 0,
         "expire_time": int(more[EXPIRE]) if tif == TimeInForce.GTD else 0,
         "inactive": int(bool(flags & OUTSIDE)),
     }
+
+
+def _shown(flags: int, leaves: int, more: Any) -> int:
+    """What an iceberg shows, or would on its return from suspension (R47, R67)."""
+    if flags & SUSPENDED:
+        return min(int(more[DISPLAY]), leaves)
+    return 0 if flags & OUTSIDE else int(more[SHOWN])
 
 
 def levels(state: State, instrument: int, side: Side) -> list[tuple[int, int]]:
@@ -180,6 +274,7 @@ def indicative(state: State, instrument: int) -> tuple[int, int, int, int]:
 
     if not candidates:
         if lots[0] and lots[1]:
+            reference = min(max(reference, int(ins[row + MIN_PRICE])), int(ins[row + MAX_PRICE]))
             return reference, *at(reference), AuctionStep.UNPRICED
         return 0, 0, 0, AuctionStep.NO_CROSS
     volume = max(at(price)[0] for price in candidates)

@@ -3,7 +3,7 @@
 Plain Python objects, one method per rule, the rule's number beside it.  It gives the same EVENT rows as the core,
 byte for byte, and shares nothing with it but the schema and the table of phases.  No clock, randomness or I/O.
 
-Invariants (see `Reference.check`): every live order is in exactly one of book, waiting stops and orders kept aside;
+Invariants (see `Reference.check`): every live order is in exactly one of book, waiting stops and what is kept aside;
 order_qty = cum_qty + leaves_qty, leaves_qty > 0; no book is crossed where orders trade; an iceberg shows some lots.
 """
 
@@ -19,15 +19,13 @@ from engine.phases import PHASES, Mode
 from engine.reference_acts import (
     AccountTerms,
     InstrumentTerms,
-    Payload,
     PhaseChange,
-    Refused,
     TradingDay,
-    read_payload,
     read_uncross,
 )
-from engine.reference_auction import Auctions
 from engine.reference_book import LASTING, STOP_TYPES, Account, Command, Instrument, Order, SelfMatchId, Where
+from engine.reference_levers import Levers
+from engine.reference_payload import Payload, Refused, read_payload
 from engine.schema import (
     ACT_FIRST,
     HAS_EXPIRE,
@@ -56,7 +54,7 @@ __all__ = ["Reference"]
 _ACTS: Final = frozenset(int(kind) for kind in CommandKind if kind >= ACT_FIRST)
 
 
-class Reference(Auctions):
+class Reference(Levers):
     """A venue in memory: feed it blocks of commands, read its events.
 
     Not safe for use by several threads.
@@ -125,8 +123,11 @@ class Reference(Auctions):
             order.price = instrument.edge(order.side) if order.is_unpriced else order.price
             instrument.keep_aside(order)  # R58
             self._accept(order)
+        elif not order.is_unpriced and not instrument.limits.admit(order.price):
+            instrument.suspend(order)  # R67
+            self._accept(order)
         elif instrument.matches:
-            order.price = self._protection_limit(order) if order.is_unpriced else order.price
+            order.price = instrument.protection_limit(order.side) if order.is_unpriced else order.price
             self._accept(order)
             self._carry_out(order, command.min_qty)
         else:
@@ -181,6 +182,7 @@ class Reference(Auctions):
             expire_time=command.expire_time,
         )
         self.live[order_id] = account.live[order_id] = order
+        self._open(order, leaves_qty)  # R71
         self._consume_id(order)
         return order
 
@@ -193,6 +195,8 @@ class Reference(Auctions):
         order = self._enter(command, command.target_lo, command.min_qty, command.display_qty)
         if order.is_stop:
             order.instrument.stops[order.side].add(order)
+        elif not order.instrument.limits.admit(order.price):
+            order.instrument.suspend(order)  # R67
         else:
             order.instrument.sides[order.side].add(order)
             order.shown_qty = command.target_hi
@@ -225,18 +229,21 @@ class Reference(Auctions):
         keeps_place = price == order.price and order_qty <= order.order_qty  # R31
         if order.is_stop:
             keeps_place = stop_price == order.stop_price
-        was_inactive, was = order.is_inactive, order.where
+        was = order.where
+        if was == Where.SUSPENDED and command.flags & HAS_PRICE:
+            was, keeps_place = Where.BOOK, False  # R67: it comes back
         if not keeps_place:
             instrument.take_out(order)
         before = {"delta_qty": order.leaves_qty, "old_price": order.price}
         order.price, order.stop_price = price, stop_price
         order.order_qty, order.leaves_qty = order_qty, order_qty - order.cum_qty
+        self._open(order, order.leaves_qty - before["delta_qty"])  # R71
         order.shown_qty = min(order.shown_qty, order.leaves_qty)  # R47
         order.expire_time = command.expire_time if command.flags & HAS_EXPIRE else order.expire_time
         if command.new_cl_ord_id:
             order.cl_ord_id = command.new_cl_ord_id  # R32
             self._consume_id(order)
-        flags = (PRIORITY_KEPT if keeps_place else 0) | (INACTIVE if was_inactive else 0)
+        flags = (PRIORITY_KEPT if keeps_place else 0) | (INACTIVE if was != Where.BOOK else 0)
         self._order_event(EventKind.ORDER_AMENDED, order, flags=flags, cl_ord_id=order.cl_ord_id, **before)
         if not keeps_place:
             self._come_again(order, was)
@@ -251,6 +258,8 @@ class Reference(Auctions):
                 order.instrument.stops[order.side].add(order)
             case Where.ASIDE:
                 order.instrument.keep_aside(order)
+            case Where.SUSPENDED:
+                order.instrument.suspend(order)
             case _ if order.instrument.matches:
                 self._carry_out(order)
             case _:
@@ -302,13 +311,6 @@ class Reference(Auctions):
         self._tell_touched()  # R53
         self._event(EventKind.DISCONNECTED, account=command.account, qty=count)
 
-    def _cancel_all(self, orders: Iterable[Order], reason: Reason) -> int:
-        """Cancel in rising order_id, except where the phase does not permit it; how many."""
-        may_go = [order for order in orders if order.instrument.may_cancel(order)]
-        for order in sorted(may_go, key=lambda order: order.order_id):
-            self._cancel(order, reason)
-        return len(may_go)
-
     def _clock_tick(self, command: Command) -> None:
         """R35, R49."""
         if not self._id_is_well_formed(command):
@@ -326,12 +328,14 @@ class Reference(Auctions):
     # --- acts --------------------------------------------------------------------------------------------------
 
     def _act(self, command: Command, payload: bytes) -> None:
-        """R40 to R44, R54: an act in its turn; raises Refused before it has changed anything."""
+        """R40 to R44, R54, R66, R67, R72 to R78: an act in its turn; raises Refused before it has changed anything."""
         in_place = {
             CommandKind.DAY_OPEN: self._commands == 1,
             CommandKind.DAY_START: self._restating,
             CommandKind.PHASE_SET: not self._restating,
             CommandKind.AUCTION_UNCROSS: not self._restating,
+            CommandKind.POSITION_RESTORE: self._restating,
+            CommandKind.BALANCE_RESTORE: self._restating,
         }
         if not in_place.get(CommandKind(command.kind), True):
             raise Refused(Code.DAY_ORDER)  # R44
@@ -342,12 +346,16 @@ class Reference(Auctions):
             CommandKind.DAY_OPEN: self._open_day,
             CommandKind.DAY_START: self._start_day,
             CommandKind.AUCTION_UNCROSS: self._uncross_now,
+            CommandKind.CONTROL_SET: self._set_controls,
+            CommandKind.LIMIT_SET: self._set_limits,
+            **self._levers(),
         }
         act[CommandKind(command.kind)](read_payload(payload, command.target_lo, command.target_hi))
 
     def _define_instrument(self, payload: Payload) -> None:
         """R40."""
         terms = InstrumentTerms.read(payload)
+        self._check_fixings(terms)  # R72
         if terms.symbol in self.symbols:
             raise Refused(Code.INSTRUMENT_EXISTS)
         levels = terms.levels + sum(instrument.terms.levels for instrument in self.instruments)
@@ -361,21 +369,26 @@ class Reference(Auctions):
     def _define_account(self, payload: Payload) -> None:
         """R41."""
         terms = AccountTerms.read(payload)
-        if terms.account in self.account_names:
+        self._check_ccy(terms.ccy)
+        if terms.account in self.names:
             raise Refused(Code.ACCOUNT_EXISTS)
         if len(self.accounts) >= self.limits.accounts:
             raise Refused(Code.ACCOUNTS_FULL)
-        self.accounts.append(Account(len(self.accounts) + 1, terms))
-        self.account_names.add(terms.account)
+        account = Account(len(self.accounts) + 1, terms, is_checked=self._checks_everyone(self.costs))
+        self.accounts.append(account)
+        self.names[terms.account] = account
+        self._name_ccy(terms.ccy)
         self._event(EventKind.ACCOUNT_DEFINED, account=len(self.accounts))
 
     def _set_phase(self, payload: Payload) -> None:
-        """R42, R43."""
+        """R42, R43, R70."""
         change = PhaseChange.read(payload)
         meant = self._instruments_meant(change)
         changing = [instrument for instrument in meant if change.phase in PHASES[instrument.phase].next]
         if not changing:
             raise Refused(Code.PHASE_TRANSITION)
+        if change.auto and self._extend_call(changing[0]):
+            return
         before = [instrument.phase for instrument in changing]
         for instrument in changing:
             self._change_phase(instrument, change)
@@ -388,31 +401,30 @@ class Reference(Auctions):
 
     def _instruments_meant(self, change: PhaseChange) -> list[Instrument]:
         """R42, R65: the one named, or all (of the group) that have no phase of their own."""
-        if change.symbol and change.symbol != SYMBOL_ALL:
-            if change.symbol not in self.symbols:
-                raise Refused(Code.UNKNOWN_INSTRUMENT)
-            return [self.symbols[change.symbol]]
-        meant = self.instruments
-        if change.group:
-            meant = [instrument for instrument in meant if instrument.terms.group == change.group]
-            if not meant:
-                raise Refused(Code.UNKNOWN_INSTRUMENT)
+        is_for_all = change.symbol == SYMBOL_ALL
+        meant = self.instruments if is_for_all else self._named(change.symbol, change.group)
+        if change.symbol and not is_for_all:
+            return meant
         return [instrument for instrument in meant if not instrument.is_overridden]
 
     def _change_phase(self, instrument: Instrument, change: PhaseChange) -> None:
-        """R42, R63 to R65, for one instrument."""
+        """R42, R63 to R65, R67, for one instrument."""
         before, instrument.phase = instrument.phase, change.phase
         last_trade_id, last_price = 0, 0
         if change.at_last_match and instrument.last_price is not None:
             last_trade_id, last_price = instrument.last_trade_id, instrument.last_price  # R63
         instrument.is_overridden = change.override  # R65: whoever is passed by does not come here
+        instrument.trigger.let_go()  # R70
+        locked_side = 0
         if instrument.phase == Phase.CLOSED:
             instrument.end_day()
+            locked_side = instrument.limits.locked_side
         self._event(
             EventKind.PHASE_CHANGED,
             instrument=instrument.number,
             phase=instrument.phase,
             flags=OVERRIDE if instrument.is_overridden else 0,
+            side=locked_side,
             reason=before,
             order_id=last_trade_id,
             price=last_price,
@@ -433,12 +445,14 @@ class Reference(Auctions):
         """R44."""
         day = TradingDay.read(payload)
         self.trading_day, self.next_trade_id = day.trading_day, day.next_trade_id
+        self.is_margined = day.is_margined
         self._restating = True
         self._event(EventKind.DAY_OPENED, qty=day.number)
 
     def _start_day(self, payload: Payload) -> None:
-        """R44."""
+        """R44, R78."""
         TradingDay.read_start(payload)
+        self._check_positions()
         self._restating = False
         self._event(EventKind.DAY_STARTED, qty=self._restored)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from engine.phases import PHASES, Mode
-from engine.reference_book import NO_CROSS, Instrument, Order
+from engine.reference_book import NO_CROSS, Instrument, Order, Where
 from engine.reference_ladder import find_cross
 from engine.reference_matching import Matching
 from engine.schema import SELF_MATCH, UNCROSS, EventKind, OrdType, Phase, Reason, Side, TimeInForce
@@ -49,11 +49,16 @@ class Auctions(Matching):
 
     def _let_join(self, instrument: Instrument) -> None:
         """R58: the orders kept aside join the book of the closing call, in their order."""
-        for order in list(instrument.aside.values()):
-            if instrument.sides[order.side].has_no_room_at(order.price):
+        for order in [order for order in instrument.aside.values() if order.where == Where.ASIDE]:
+            price = instrument.edge(order.side) if order.is_unpriced else order.price
+            if not instrument.limits.admit(price):
+                self._cancel(order, Reason.PRICE_LIMIT)  # the limits have changed since it was placed
+                continue
+            if instrument.sides[order.side].has_no_room_at(price):
                 self._cancel(order, Reason.LEVELS_FULL)  # R15
                 continue
             instrument.take_out(order)
+            order.price = price
             self._activate(order)
             self._rest(order)
 
@@ -80,6 +85,8 @@ class Auctions(Matching):
         """R54, R55: trade the book at one price."""
         cross = find_cross(instrument)
         self._auction_event(EventKind.AUCTION_UNCROSSED, instrument, cross)
+        if cross.volume:
+            instrument.trigger.empty()  # R69
         missing = cross.volume
         while missing:
             buy, sell = instrument.sides[Side.BUY].first(), instrument.sides[Side.SELL].first()

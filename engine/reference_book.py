@@ -6,7 +6,7 @@ phases and the readings of acts.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
@@ -16,6 +16,8 @@ from sortedcontainers import SortedDict
 
 from engine.phases import PHASES, Mode, Permit
 from engine.reference_acts import AccountTerms, InstrumentTerms
+from engine.reference_bounds import NO_BOUNDS, Bounds, Controls, DailyLimits, Trigger
+from engine.reference_costs import Position
 from engine.schema import (
     COMMAND,
     MAX_FAR_LEVELS,
@@ -97,6 +99,7 @@ class Where(Enum):
     BOOK = "book"
     STOPS = "stops"
     ASIDE = "kept aside"
+    SUSPENDED = "suspended"
 
 
 class Cross(NamedTuple):
@@ -151,6 +154,12 @@ class Order:
         """R47: the lots with which it takes part in continuous: of an iceberg in the book those that it shows."""
         return self.shown_qty if self.display_qty else self.leaves_qty
 
+    def would_show(self) -> int:
+        """What an iceberg shows, or would on its return from suspension (R47, R67); 0 of any other order."""
+        if self.where == Where.SUSPENDED:
+            return min(self.display_qty, self.leaves_qty)
+        return self.shown_qty
+
     @property
     def is_unpriced(self) -> bool:
         """R51: whether it has no price of its own."""
@@ -163,8 +172,8 @@ class Order:
 
     @property
     def is_inactive(self) -> bool:
-        """R58, R60: whether it waits outside the book."""
-        return self.where in (Where.STOPS, Where.ASIDE)
+        """R58, R60, R67: whether it is kept outside the book."""
+        return self.where in (Where.STOPS, Where.ASIDE, Where.SUSPENDED)
 
     @property
     def status(self) -> OrdStatus:
@@ -291,7 +300,7 @@ class StopSide:
 
 
 class Instrument:
-    """An instrument: its number, terms, phase, book, waiting stops and orders kept aside, and the prices of its day."""
+    """An instrument: its terms, phase and book, what waits outside that, the prices of its day and their controls."""
 
     def __init__(self, number: int, terms: InstrumentTerms) -> None:
         self.number = number
@@ -300,11 +309,14 @@ class Instrument:
         self.is_overridden = False  # R65
         self.sides = {side: BookSide(side, terms) for side in Side}
         self.stops = {side: StopSide(side) for side in Side}
-        self.aside: Level = OrderedDict()  # R58
+        self.aside: Level = OrderedDict()  # R58; and R67, the suspended orders
         self.told = NO_CROSS  # R53: what the last AUCTION_INDICATIVE of this call said
         self.last_price: int | None = None  # R64: the day's last trade
         self.last_trade_id = 0
         self.close_price: int | None = None  # R59
+        self.controls = Controls()  # R66
+        self.limits = DailyLimits(terms)  # R67
+        self.trigger = Trigger(self.controls)  # R69
         # R64: the terms' reference price, and the terms as they are said, are the ones that change overnight.
         self.base_price = terms.reference_price
         self.said = dict(terms.said)
@@ -340,7 +352,19 @@ class Instrument:
 
     def edge(self, side: int) -> int:
         """R51: the price at which an unpriced order ranks."""
-        return self.terms.max_price if side == Side.BUY else self.terms.min_price
+        return self.limits.edge(side)
+
+    def protection_limit(self, side: Side) -> int:
+        """R24: how far an order without a price may go; 0, and nothing to trade with, without an opposite order."""
+        best = self.against(side).best()
+        if best is None:
+            return 0
+        ticks = self.terms.protection_ticks
+        return self.limits.held(best + ticks if side == Side.BUY else best - ticks)
+
+    def bounds(self, time: int) -> Bounds:
+        """R69: within which an incoming order may trade now."""
+        return self.trigger.bounds(time) if self.mode == Mode.CONTINUOUS else NO_BOUNDS
 
     @property
     def reference_price(self) -> int:
@@ -358,6 +382,11 @@ class Instrument:
         self.aside[order.order_id] = order
         order.where = Where.ASIDE
 
+    def suspend(self, order: Order) -> None:
+        """R67: wait outside the book for limits that admit its price, last of those that wait."""
+        self.aside[order.order_id] = order
+        order.where = Where.SUSPENDED
+
     def take_out(self, order: Order) -> None:
         """Take an order from where it is."""
         match order.where:
@@ -365,16 +394,28 @@ class Instrument:
                 self.sides[order.side].remove(order)
             case Where.STOPS:
                 self.stops[order.side].remove(order)
-            case Where.ASIDE:
+            case Where.ASIDE | Where.SUSPENDED:
                 del self.aside[order.order_id]
                 order.where = Where.INCOMING
 
-    def note_trade(self, trade_id: int, price: int) -> None:
-        """R64: the day's last trade."""
+    def note_trade(self, trade_id: int, price: int, time: int) -> None:
+        """R64, R69: the day's last trade."""
         self.last_trade_id, self.last_price = trade_id, price
+        self.trigger.note(time, price)
+
+    def find_locked_side(self) -> int:
+        """R67: the side that waits at its limit and finds nobody to trade with; 0: none."""
+        if not self.limits.step:
+            return 0
+        for side in Side:
+            if self.sides[side].best() == self.limits.edge(side) and self.against(side).best() is None:
+                return side
+        return 0
 
     def end_day(self) -> None:
-        """R59, R64, R65: what is forgotten, and what is kept, when it becomes closed."""
+        """R59, R64, R65, R67, R69: what is forgotten, and what is kept, when it becomes closed."""
+        self.limits.locked_side = self.find_locked_side()
+        self.trigger.empty()
         if self.last_price is not None:
             self.base_price = self.last_price
             self.said["reference_price"] = self.terms.tick.text(self.last_price)
@@ -384,8 +425,12 @@ class Instrument:
 
 @dataclass(slots=True)
 class Account:
-    """An account with its number (R41) and its live orders."""
+    """An account with its number (R41), its live orders, its positions by number of instrument (R71) and its money."""
 
     number: int
     terms: AccountTerms
     live: dict[int, Order] = field(default_factory=dict)
+    positions: defaultdict[int, Position] = field(default_factory=lambda: defaultdict(Position))
+    balance: int = 0  # R73
+    is_checked: bool = False  # R73
+    margin: int = 0  # R74: the sum of what is held for its positions

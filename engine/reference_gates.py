@@ -1,4 +1,4 @@
-"""The readable matcher's gates: rules R2 to R19 and R59, each command's in the order of their codes.
+"""The readable matcher's gates: rules R2 to R19, R59, R66 to R68, R74, R76, R77, in the order of their codes.
 
 A gate looks and does not touch: whatever is refused here has changed nothing.  The one thing that is kept is the order
 that a cancel or amend was found to be about.
@@ -10,8 +10,8 @@ import re
 from typing import Final
 
 from engine.phases import Mode, Permit
-from engine.reference_book import LASTING, STOP_TYPES, UNPRICED_TYPES, Command, Instrument, Order, Where
-from engine.reference_world import World
+from engine.reference_accounts import Accounts
+from engine.reference_book import LASTING, STOP_TYPES, UNPRICED_TYPES, Account, Command, Instrument, Order, Where
 from engine.schema import (
     CL_ORD_ID_PATTERN,
     HAS_EXPIRE,
@@ -52,7 +52,7 @@ _PERMIT_OF_TIME_IN_FORCE: Final = {
 }
 
 
-class Gates(World):
+class Gates(Accounts):
     """A world that can say why a command must be refused."""
 
     # --- place -------------------------------------------------------------------------------------------------
@@ -61,7 +61,8 @@ class Gates(World):
         """The first gate that refuses a place, or OK."""
         if not self._place_is_well_formed(command):
             return Code.MALFORMED  # R2
-        if self._account(command.account) is None:
+        account = self._account(command.account)
+        if account is None:
             return Code.UNKNOWN_ACCOUNT  # R3
         instrument = self._instrument(command.instrument)
         if instrument is None:
@@ -78,6 +79,9 @@ class Gates(World):
             return Code.EXPIRE_TIME  # R16
         if self._owner_of_id(command.account, command.cl_ord_id) is not None:
             return Code.DUPLICATE  # R6
+        code = self._killed(account)
+        if code:
+            return code  # R77
         if not instrument.permits(self._place_needs(command), command.time_in_force):
             return Code.PHASE  # R9
         if command.order_qty > instrument.terms.max_order_qty:
@@ -85,10 +89,19 @@ class Gates(World):
         code = self._prices_refused(command, instrument)
         if code:
             return code  # R11, R12
+        code = self._place_uncontrolled(command, instrument)
+        if code:
+            return code  # R67, R68, R66
         if instrument.phase == Phase.TRADE_AT_CLOSE and command.price != instrument.close_price:
             return Code.CLOSE_PRICE  # R59
-        if command.flags & POST_ONLY and self._would_take(instrument, Side(command.side), command.price):
+        takes = self._would_take(instrument, Side(command.side), command.price)
+        if command.flags & POST_ONLY and takes and not self._place_is_suspended(command, instrument):
             return Code.POST_ONLY  # R13
+        side, price = Side(command.side), self._place_ranks_at(command, instrument)
+        if self._would_exceed_cap(account, instrument, side, command.order_qty):
+            return Code.POSITION_CAP  # R76
+        if self._is_uncovered(account, instrument, side, price, command.order_qty):
+            return Code.MARGIN  # R74
         if len(self.day_ids) >= self.limits.day_ids:
             return Code.DAY_ID_LIMIT  # R15
         if len(self.live) >= self.limits.orders:
@@ -164,6 +177,7 @@ class Gates(World):
             and (not unpriced or instrument.mode == Mode.CALL)
         )
         price = instrument.edge(side) if unpriced else command.price
+        may_rest = may_rest and instrument.limits.admit(price)  # R67, R45: else it is suspended
         no_room = may_rest and instrument.sides[side].has_no_room_at(price)
         return Code.FAR_LEVELS_FULL if no_room else Code.OK
 
@@ -181,6 +195,77 @@ class Gates(World):
     def _would_take(instrument: Instrument, side: Side, price: int) -> bool:
         """R13: whether an order at this price would trade at once."""
         return instrument.matches and instrument.against(side).reached_by(price)
+
+    # --- price controls ----------------------------------------------------------------------------------------
+
+    def _place_uncontrolled(self, command: Command, instrument: Instrument) -> Code:
+        """R67, R68, R66: the first price control that a place does not pass, or OK."""
+        side, is_priced = Side(command.side), command.ord_type in _PRICED
+        is_suspended = self._place_is_suspended(command, instrument)
+        if is_priced and not instrument.limits.admit(command.price):
+            waits = command.ord_type == OrdType.STOP_LIMIT and command.time_in_force in LASTING
+            if not waits and not is_suspended:
+                return Code.PRICE_LIMIT  # R67
+        if is_priced and not is_suspended and self._is_beyond_band(instrument, side, command.price):
+            return Code.MOVING_BAND  # R68
+        too_much = self._is_too_much(instrument, self._place_ranks_at(command, instrument), command.order_qty)
+        return Code.MAX_ORDER_VALUE if too_much else Code.OK  # R66
+
+    @staticmethod
+    def _place_is_suspended(command: Command, instrument: Instrument) -> bool:
+        """R67: whether a place is accepted, though its price lies outside the daily limits, and suspended."""
+        return (
+            command.ord_type == OrdType.LIMIT
+            and command.time_in_force in LASTING
+            and not command.min_qty
+            and not instrument.limits.admit(command.price)
+        )
+
+    @staticmethod
+    def _place_ranks_at(command: Command, instrument: Instrument) -> int:
+        """R66: the price at which the value of a place is found."""
+        side = Side(command.side)
+        if command.ord_type in _PRICED:
+            return command.price
+        if command.ord_type == OrdType.STOP:
+            return command.stop_price
+        if instrument.matches and not instrument.keeps_aside(command.time_in_force):
+            return instrument.protection_limit(side)
+        return instrument.edge(side)
+
+    @staticmethod
+    def _is_beyond_band(instrument: Instrument, side: Side, price: int) -> bool:
+        """R68: a buy too far above the reference price, or a sell too far below it."""
+        band = instrument.controls.band_ticks
+        away = price - instrument.reference_price
+        return bool(band) and (away if side == Side.BUY else -away) > band
+
+    @staticmethod
+    def _is_too_much(instrument: Instrument, price: int, order_qty: int) -> bool:
+        """R66: more than the greatest value of an order."""
+        most = instrument.controls.most_value(instrument.terms)
+        return most is not None and abs(price) * order_qty > most
+
+    def _amend_uncontrolled(self, command: Command, order: Order) -> Code:
+        """R67, R68, R66: the first price control that an amend does not pass, or OK."""
+        instrument = order.instrument
+        if command.flags & HAS_PRICE:
+            if not instrument.limits.admit(command.price):
+                return Code.PRICE_LIMIT  # R67
+            if self._is_beyond_band(instrument, order.side, command.price):
+                return Code.MOVING_BAND  # R68
+        price = self._amend_ranks_at(command, order)
+        order_qty = command.order_qty if command.flags & HAS_QTY else order.order_qty
+        names_value = command.flags & (HAS_PRICE | HAS_STOP | HAS_QTY)
+        too_much = names_value and self._is_too_much(instrument, price, order_qty)
+        return Code.MAX_ORDER_VALUE if too_much else Code.OK  # R66
+
+    @staticmethod
+    def _amend_ranks_at(command: Command, order: Order) -> int:
+        """R66: the price at which the value of an amended order is found."""
+        if order.ord_type == OrdType.STOP:
+            return command.stop_price if command.flags & HAS_STOP else order.stop_price
+        return command.price if command.flags & HAS_PRICE else order.price
 
     # --- commands about many orders ----------------------------------------------------------------------------
 
@@ -215,7 +300,8 @@ class Gates(World):
             and (not command.flags & HAS_QTY or 1 <= command.order_qty <= MAX_ORDER_QTY)
         ):
             return Code.MALFORMED  # R2
-        if self._account(command.account) is None:
+        account = self._account(command.account)
+        if account is None:
             return Code.UNKNOWN_ACCOUNT  # R3
         new_id = command.new_cl_ord_id
         if new_id and self._owner_of_id(command.account, new_id) is not None:
@@ -225,6 +311,9 @@ class Gates(World):
             return code  # R7, R8
         order = self._found()
         instrument = order.instrument
+        code = self._killed(account)
+        if code:
+            return code  # R77
         if not instrument.permits(Permit.AMEND, order.time_in_force):
             return Code.PHASE  # R9
         if self._amend_combines_badly(command, order):
@@ -236,10 +325,17 @@ class Gates(World):
         code = self._prices_refused(command, instrument)
         if code:
             return code  # R11, R12
-        in_book = order.where == Where.BOOK
+        code = self._amend_uncontrolled(command, order)
+        if code:
+            return code  # R67, R68, R66
+        comes_back = order.where == Where.SUSPENDED and command.flags & HAS_PRICE  # R67
+        in_book = order.where == Where.BOOK or comes_back
         price = command.price if command.flags & HAS_PRICE else order.price
         if in_book and order.post_only and self._would_take(instrument, order.side, price):
             return Code.POST_ONLY  # R13
+        code = self._amend_unaffordable(command, order, account)
+        if code:
+            return code  # R76, R74
         if new_id and len(self.day_ids) >= self.limits.day_ids:
             return Code.DAY_ID_LIMIT  # R15
         if in_book and command.flags & HAS_PRICE and instrument.sides[order.side].has_no_room_at(price):
@@ -247,6 +343,20 @@ class Gates(World):
         if command.flags & HAS_STOP and instrument.stops[order.side].has_no_room_at(command.stop_price):
             return Code.STOP_LEVELS_FULL  # R15
         return Code.OK
+
+    def _amend_unaffordable(self, command: Command, order: Order, account: Account) -> Code:
+        """R76, R74: why the owner or the account may not have the order that an amend makes, or OK."""
+        raises = command.flags & HAS_QTY and command.order_qty > order.order_qty
+        order_qty = command.order_qty if command.flags & HAS_QTY else order.order_qty
+        leaves_qty = max(order_qty - order.cum_qty, 0)
+        opened = leaves_qty - order.leaves_qty
+        if raises and self._would_exceed_cap(account, order.instrument, order.side, opened):
+            return Code.POSITION_CAP
+        price = self._amend_ranks_at(command, order)
+        uncovered = (raises or command.flags & (HAS_PRICE | HAS_STOP)) and self._is_uncovered(
+            account, order.instrument, order.side, price, leaves_qty, order.leaves_qty
+        )
+        return Code.MARGIN if uncovered else Code.OK
 
     @staticmethod
     def _amend_combines_badly(command: Command, order: Order) -> bool:
@@ -299,7 +409,8 @@ class Gates(World):
         """The first gate that refuses a restore, or OK (R45)."""
         if not self._restore_is_well_formed(command):
             return Code.MALFORMED  # R2
-        if self._account(command.account) is None:
+        account = self._account(command.account)
+        if account is None:
             return Code.UNKNOWN_ACCOUNT  # R3
         instrument = self._instrument(command.instrument)
         if instrument is None:
@@ -311,6 +422,8 @@ class Gates(World):
         code = self._prices_refused(command._replace(flags=has_price | has_stop), instrument)
         if code:
             return code  # R12
+        if self._would_hold_too_much(account, instrument, Side(command.side), command.min_qty):
+            return Code.MARGIN  # R78
         if len(self.day_ids) >= self.limits.day_ids:
             return Code.DAY_ID_LIMIT  # R15
         if len(self.live) >= self.limits.orders:

@@ -18,7 +18,9 @@ def find_cross(instrument: Instrument) -> Cross:
     if best_buy is None or not sells.reached_by(best_buy):
         return NO_CROSS  # no buy reaches any sell: no volume at any price
     demanded, supplied = buys.lots(), sells.lots()
-    found = auction_price(_candidates(instrument), demanded, supplied, instrument.reference_price)
+    # R52 says it of the step UNPRICED only; of the others it changes nothing, for all candidates lie within the limits.
+    reference = instrument.limits.held(instrument.reference_price)
+    found = auction_price(_candidates(instrument), demanded, supplied, reference)
     if found is None:
         return NO_CROSS
     price, step = found

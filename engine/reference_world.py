@@ -6,7 +6,6 @@ compared with the compiled core's (`dump`, `book`).  Decides nothing.
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any, Final
 
 import numpy as np
@@ -28,6 +27,7 @@ from engine.schema import (
     CommandKind,
     EventKind,
     Limits,
+    OrdType,
     Phase,
     Side,
     TimeInForce,
@@ -35,9 +35,9 @@ from engine.schema import (
     word,
 )
 
-__all__ = ["World"]
+__all__ = ["DEFAULT_LIMITS", "World"]
 
-_DEFAULT_LIMITS: Final = Limits()
+DEFAULT_LIMITS: Final = Limits()
 _IN_CLOSING_CALL: Final = (Phase.PRE_CLOSE, Phase.CLOSE_NO_CANCEL)
 _OF_ONE_CALL: Final = (TimeInForce.AT_OPEN, TimeInForce.AT_CLOSE)
 _BLANK: Final[tuple[Any, ...]] = tuple(np.zeros((), EVENT).item())
@@ -46,16 +46,17 @@ _BLANK: Final[tuple[Any, ...]] = tuple(np.zeros((), EVENT).item())
 class World:
     """Everything a venue knows.  `limits` are its sizes (R15, R40, R41)."""
 
-    def __init__(self, limits: Limits = _DEFAULT_LIMITS) -> None:
+    def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
         self.limits = limits
         self.seq = 0
         self.time = 0
         self.trading_day = ""
+        self.is_margined = False  # R44, R73
         self.next_trade_id = 1
         self.instruments: list[Instrument] = []
         self.symbols: dict[str, Instrument] = {}
         self.accounts: list[Account] = []
-        self.account_names: set[str] = set()
+        self.names: dict[str, Account] = {}
         self.live: dict[int, Order] = {}
         # R6: who consumed which client id today, by account; ended orders stay, so that a repeat is answered.
         self.day_ids: dict[tuple[int, bytes], Order] = {}
@@ -181,6 +182,7 @@ class World:
         flags: int = 0,
         trade_id: int = 0,
         smp: int = 0,
+        fees: tuple[int, int] = (0, 0),
         leavers: tuple[Order, ...] = (),
     ) -> None:
         """A row that names both sides; `leavers` are about to be canceled, so nothing of them is open any more."""
@@ -191,7 +193,7 @@ class World:
             *self._head(kind, order.instrument.number, order.account, order.instrument.phase, Code.OK),
             *(flags, order.side, order.ord_type, order.time_in_force, 0, self._command.kind, order.order_id),
             *(price, qty, leaves_qty, order.cum_qty, trade_id, resting.order_id, resting.account, smp),
-            *(resting_leaves_qty, 0, 0),
+            *(resting_leaves_qty, *fees),
         )
         self._trades.append((len(self._rows), row))
         self._rows.append(_BLANK)
@@ -274,6 +276,7 @@ class World:
         """The canonical picture of the world, of plain values; equal to the core's for equal worlds."""
         return {
             "trading_day": self.trading_day,
+            "margined": int(self.is_margined),
             "seq": self.seq,
             "time": self.time,
             "next_trade_id": self.next_trade_id,
@@ -284,10 +287,15 @@ class World:
                     "override": int(instrument.is_overridden),
                     "last_price": instrument.last_price,
                     "close_price": instrument.close_price,
+                    "controls": dict(instrument.controls.said),
+                    "limits": instrument.limits.picture(),
                 }
                 for instrument in self.instruments
             ],
-            "accounts": [asdict(account.terms) for account in self.accounts],
+            "accounts": [
+                {**account.terms.picture(), "balance": account.balance, "checked": int(account.is_checked)}
+                for account in self.accounts
+            ],
             "orders": [self._picture(order) for instrument in self.instruments for order in _orders_of(instrument)],
         }
 
@@ -304,7 +312,7 @@ class World:
             "leaves_qty": order.leaves_qty,
             "cum_qty": order.cum_qty,
             "display_qty": order.display_qty,
-            "shown_qty": order.shown_qty,
+            "shown_qty": order.would_show(),
             "cl_ord_id": order.cl_ord_id.decode(),
             "time_in_force": word(order.time_in_force),
             "expire_time": order.expire_time,
@@ -363,6 +371,7 @@ def _check_book(instrument: Instrument) -> None:
                 assert order.price == price, "an order lies at its price"
                 assert not order.is_stop, "stops do not rest"
                 assert not order.is_unpriced or price == instrument.edge(order.side), "an unpriced order is at its edge"
+                assert instrument.limits.admit(price), "nothing in the book lies outside the daily limits"
 
 
 def _check_waiting(instrument: Instrument) -> None:
@@ -377,14 +386,17 @@ def _check_waiting(instrument: Instrument) -> None:
                 assert not instrument.elects_at_once(order.side, stop_price), "no stop waits that is reached"
     for order_id, order in instrument.aside.items():
         assert order_id == order.order_id, "ids lead to their orders"
-        assert order.instrument is instrument and order.where == Where.ASIDE
-        assert order.time_in_force == TimeInForce.AT_CLOSE, "only these are kept aside"
-        assert not order.is_unpriced or order.price == instrument.edge(order.side)
-    assert not instrument.aside or instrument.phase not in _IN_CLOSING_CALL, "in the closing call none is kept aside"
+        assert order.instrument is instrument
+        if order.where == Where.SUSPENDED:
+            assert order.ord_type == OrdType.LIMIT and order.time_in_force in LASTING, "only these are suspended"
+            assert not instrument.limits.admit(order.price), "a suspended order lies outside the daily limits"
+        else:
+            assert order.where == Where.ASIDE and order.time_in_force == TimeInForce.AT_CLOSE, "only these wait here"
+            assert instrument.phase not in _IN_CLOSING_CALL, "in the closing call none is kept aside"
 
 
 def _check_phase(instrument: Instrument) -> None:
-    """What the phase says of the orders (R9, R43, R53, R56, R64)."""
+    """What the phase says of the orders (R9, R43, R53, R56, R64, R69)."""
     in_book = [order for side in instrument.sides.values() for order in side.best_first()]
     if instrument.matches:
         bid, ask = instrument.sides[Side.BUY].best(), instrument.sides[Side.SELL].best()
@@ -394,9 +406,12 @@ def _check_phase(instrument: Instrument) -> None:
         )
     if instrument.mode == Mode.CALL:
         assert instrument.told == find_cross(instrument), "in a call everybody knows what would trade"
+    if instrument.phase != Phase.VOLATILITY_AUCTION:
+        assert instrument.trigger.pulled is None and not instrument.trigger.extensions, "a trigger begins one call"
     if instrument.phase == Phase.CLOSED:
         assert not instrument.is_overridden and instrument.last_price is None and instrument.close_price is None
-        assert not instrument.aside
+        assert not any(window.slices for window in instrument.trigger.windows), "no window outlives its day"
+        assert all(order.where == Where.SUSPENDED for order in instrument.aside.values())
         assert all(order.time_in_force in LASTING and not order.is_unpriced for order in _orders_of(instrument))
 
 

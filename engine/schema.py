@@ -36,6 +36,16 @@ class CommandKind(IntEnum):
     DAY_OPEN = 19
     DAY_START = 20
     AUCTION_UNCROSS = 21
+    CONTROL_SET = 22
+    LIMIT_SET = 23
+    COLLATERAL_SET = 24
+    FIXING_SET = 25
+    MARGIN_SET = 26
+    FEE_SET = 27
+    CAP_SET = 28
+    KILL_SET = 29
+    POSITION_RESTORE = 30
+    BALANCE_RESTORE = 31
 
 
 ACT_FIRST: Final = 16
@@ -61,12 +71,24 @@ class EventKind(IntEnum):
     ORDER_REFRESHED = 15
     AUCTION_INDICATIVE = 16
     AUCTION_UNCROSSED = 17
+    ORDER_SUSPENDED = 18
     INSTRUMENT_DEFINED = 20
     ACCOUNT_DEFINED = 21
     PHASE_CHANGED = 22
     DAY_OPENED = 23
     DAY_STARTED = 24
     ACT_REJECTED = 25
+    CONTROLS_SET = 26
+    LIMITS_SET = 27
+    CALL_EXTENDED = 28
+    COLLATERAL_SET = 29
+    FIXING_SET = 30
+    MARGIN_SET = 31
+    FEES_SET = 32
+    CAP_SET = 33
+    KILL_SET = 34
+    POSITION_RESTORED = 35
+    BALANCE_RESTORED = 36
 
 
 class Side(IntEnum):
@@ -162,6 +184,8 @@ class Reason(IntEnum):
     AUCTION = 9
     MIN_QTY = 10
     LEVELS_FULL = 11
+    PRICE_LIMIT = 12
+    KILL_SWITCH = 13
 
 
 class Code(IntEnum):
@@ -180,24 +204,32 @@ class Code(IntEnum):
     UNKNOWN_ORDER = 10
     NOT_OWNER = 11
     TOO_LATE = 12
-    PHASE = 13
-    MAX_ORDER_QTY = 14
-    TICK_SIZE = 15
-    PRICE_BAND = 16
-    CLOSE_PRICE = 17
-    POST_ONLY = 18
-    DAY_ID_LIMIT = 19
-    ORDERS_FULL = 20
-    FAR_LEVELS_FULL = 21
-    STOP_LEVELS_FULL = 22
-    BAD_TERMS = 30
-    INSTRUMENT_EXISTS = 31
-    ACCOUNT_EXISTS = 32
-    PHASE_TRANSITION = 33
-    INSTRUMENTS_FULL = 34
-    ACCOUNTS_FULL = 35
-    DAY_ORDER = 36
-    NOT_IN_CALL = 37
+    KILLED_ACCOUNT = 13
+    KILLED_MEMBER = 14
+    KILLED_EXCHANGE = 15
+    PHASE = 16
+    MAX_ORDER_QTY = 17
+    TICK_SIZE = 18
+    PRICE_BAND = 19
+    PRICE_LIMIT = 20
+    MOVING_BAND = 21
+    MAX_ORDER_VALUE = 22
+    CLOSE_PRICE = 23
+    POST_ONLY = 24
+    POSITION_CAP = 25
+    MARGIN = 26
+    DAY_ID_LIMIT = 27
+    ORDERS_FULL = 28
+    FAR_LEVELS_FULL = 29
+    STOP_LEVELS_FULL = 30
+    BAD_TERMS = 40
+    INSTRUMENT_EXISTS = 41
+    ACCOUNT_EXISTS = 42
+    PHASE_TRANSITION = 43
+    INSTRUMENTS_FULL = 44
+    ACCOUNTS_FULL = 45
+    DAY_ORDER = 46
+    NOT_IN_CALL = 47
 
 
 CODE_TEXT: Final[dict[Code, str]] = {
@@ -214,12 +246,20 @@ CODE_TEXT: Final[dict[Code, str]] = {
     Code.UNKNOWN_ORDER: "no such live order",
     Code.NOT_OWNER: "the order belongs to another account",
     Code.TOO_LATE: "the order has already ended",
+    Code.KILLED_ACCOUNT: "the account's trading has been stopped by its kill switch",
+    Code.KILLED_MEMBER: "the member's trading has been stopped by its kill switch",
+    Code.KILLED_EXCHANGE: "all trading has been stopped by the exchange's kill switch",
     Code.PHASE: "the trading phase does not permit this request",
     Code.MAX_ORDER_QTY: "the quantity is above the instrument's maximum order size",
     Code.TICK_SIZE: "the price is not a whole number of ticks",
     Code.PRICE_BAND: "the price is outside the instrument's price band",
+    Code.PRICE_LIMIT: "the price is outside the daily limits",
+    Code.MOVING_BAND: "the price is too far from the last price",
+    Code.MAX_ORDER_VALUE: "the value is above the instrument's maximum order value",
     Code.CLOSE_PRICE: "in this phase orders trade at the closing price only, and this is not it",
     Code.POST_ONLY: "the post-only order would trade at once",
+    Code.POSITION_CAP: "the beneficial owner would hold more lots of the commodity than allowed",
+    Code.MARGIN: "the free collateral does not cover the order",
     Code.DAY_ID_LIMIT: "the venue's table of client order ids is full for this trading day",
     Code.ORDERS_FULL: "the venue holds its maximum number of live orders",
     Code.FAR_LEVELS_FULL: "too many price levels lie outside the book's window",
@@ -236,37 +276,16 @@ CODE_TEXT: Final[dict[Code, str]] = {
 
 # Which numbered rule of engine/RULES.md each refusal enforces.
 CODE_RULE: Final[dict[Code, int]] = {
-    Code.MALFORMED: 2,
-    Code.UNKNOWN_ACCOUNT: 3,
-    Code.UNKNOWN_INSTRUMENT: 4,
-    Code.INVALID_COMBINATION: 5,
-    Code.DISPLAY_QTY: 17,
-    Code.MIN_QTY: 19,
-    Code.STOP_PRICE: 18,
-    Code.EXPIRE_TIME: 16,
-    Code.DUPLICATE: 6,
-    Code.UNKNOWN_ORDER: 7,
-    Code.NOT_OWNER: 8,
-    Code.TOO_LATE: 7,
-    Code.PHASE: 9,
-    Code.MAX_ORDER_QTY: 10,
-    Code.TICK_SIZE: 11,
-    Code.PRICE_BAND: 12,
-    Code.CLOSE_PRICE: 59,
-    Code.POST_ONLY: 13,
-    Code.DAY_ID_LIMIT: 15,
-    Code.ORDERS_FULL: 15,
-    Code.FAR_LEVELS_FULL: 15,
-    Code.STOP_LEVELS_FULL: 15,
-    Code.BAD_TERMS: 40,
-    Code.INSTRUMENT_EXISTS: 40,
-    Code.ACCOUNT_EXISTS: 41,
-    Code.PHASE_TRANSITION: 42,
-    Code.INSTRUMENTS_FULL: 40,
-    Code.ACCOUNTS_FULL: 41,
-    Code.DAY_ORDER: 44,
+    Code.MALFORMED: 2, Code.UNKNOWN_ACCOUNT: 3, Code.UNKNOWN_INSTRUMENT: 4, Code.INVALID_COMBINATION: 5,
+    Code.DISPLAY_QTY: 17, Code.MIN_QTY: 19, Code.STOP_PRICE: 18, Code.EXPIRE_TIME: 16, Code.DUPLICATE: 6,
+    Code.UNKNOWN_ORDER: 7, Code.NOT_OWNER: 8, Code.TOO_LATE: 7, Code.KILLED_ACCOUNT: 77, Code.KILLED_MEMBER: 77,
+    Code.KILLED_EXCHANGE: 77, Code.PHASE: 9, Code.MAX_ORDER_QTY: 10, Code.TICK_SIZE: 11, Code.PRICE_BAND: 12,
+    Code.PRICE_LIMIT: 67, Code.MOVING_BAND: 68, Code.MAX_ORDER_VALUE: 66, Code.CLOSE_PRICE: 59, Code.POST_ONLY: 13,
+    Code.POSITION_CAP: 76, Code.MARGIN: 74, Code.DAY_ID_LIMIT: 15, Code.ORDERS_FULL: 15, Code.FAR_LEVELS_FULL: 15,
+    Code.STOP_LEVELS_FULL: 15, Code.BAD_TERMS: 40, Code.INSTRUMENT_EXISTS: 40, Code.ACCOUNT_EXISTS: 41,
+    Code.PHASE_TRANSITION: 42, Code.INSTRUMENTS_FULL: 40, Code.ACCOUNTS_FULL: 41, Code.DAY_ORDER: 44,
     Code.NOT_IN_CALL: 54,
-}
+}  # fmt: skip
 
 # COMMAND flag bits (byte 5)
 POST_ONLY: Final = 1  # FIX 18=6
@@ -280,7 +299,7 @@ OF_SESSION: Final = 64  # a mass cancel means the orders of its client session o
 LAST: Final = 1  # the last event of its command
 DUP: Final = 2  # answers a repeated cl_ord_id
 PRIORITY_KEPT: Final = 4  # an amend that kept its place in the queue
-INACTIVE: Final = 8  # the order is not in the book: a stop that waits, or an order for the closing call
+INACTIVE: Final = 8  # not in the book: a stop that waits, an order for the closing call, a suspended order
 UNCROSS: Final = 16  # a trade of an auction, which has no aggressor
 SELF_MATCH: Final = 32  # a trade of an auction between orders that R27 would have kept apart
 OVERRIDE: Final = 64  # a phase of the instrument alone, which its group does not change (R65)
@@ -298,6 +317,12 @@ MAX_FAR_LEVELS: Final = 4096
 MAX_STOP_LEVELS: Final = 1024
 MAX_EVENTS_PER_CALL: Final = 65_536
 MAX_SMP_ID: Final = 65_535
+WINDOW_SLICES: Final = 8  # of a look-back window of the volatility trigger (R69)
+DEFAULT_SHORT_MS: Final = 60_000
+DEFAULT_LONG_MS: Final = 600_000
+MAX_WINDOW_MS: Final = 86_400_000
+MAX_CURRENCIES: Final = 15
+MAX_MARGIN: Final = 1 << 60  # of an account, in minor units
 DEFAULT_PROTECTION_TICKS: Final = 100
 MAX_BLOCK_ROWS: Final = 4096
 MAX_PAYLOAD_BYTES: Final = 1 << 20
@@ -495,6 +520,16 @@ OP_WORDS: Final[dict[str, CommandKind]] = {
     "day.open": CommandKind.DAY_OPEN,
     "day.start": CommandKind.DAY_START,
     "auction.uncross": CommandKind.AUCTION_UNCROSS,
+    "control.set": CommandKind.CONTROL_SET,
+    "limit.set": CommandKind.LIMIT_SET,
+    "collateral.set": CommandKind.COLLATERAL_SET,
+    "fixing.set": CommandKind.FIXING_SET,
+    "margin.set": CommandKind.MARGIN_SET,
+    "fee.set": CommandKind.FEE_SET,
+    "cap.set": CommandKind.CAP_SET,
+    "kill.set": CommandKind.KILL_SET,
+    "position.restore": CommandKind.POSITION_RESTORE,
+    "balance.restore": CommandKind.BALANCE_RESTORE,
 }
 
 EVENT_WORDS_JSON: Final[dict[EventKind, str]] = {
@@ -515,12 +550,24 @@ EVENT_WORDS_JSON: Final[dict[EventKind, str]] = {
     EventKind.ORDER_REFRESHED: "order.refreshed",
     EventKind.AUCTION_INDICATIVE: "auction.indicative",
     EventKind.AUCTION_UNCROSSED: "auction.uncrossed",
+    EventKind.ORDER_SUSPENDED: "order.suspended",
     EventKind.INSTRUMENT_DEFINED: "instrument.defined",
     EventKind.ACCOUNT_DEFINED: "account.defined",
     EventKind.PHASE_CHANGED: "phase.changed",
     EventKind.DAY_OPENED: "day.opened",
     EventKind.DAY_STARTED: "day.started",
     EventKind.ACT_REJECTED: "act.rejected",
+    EventKind.CONTROLS_SET: "controls.set",
+    EventKind.LIMITS_SET: "limits.set",
+    EventKind.CALL_EXTENDED: "call.extended",
+    EventKind.COLLATERAL_SET: "collateral.set",
+    EventKind.FIXING_SET: "fixing.set",
+    EventKind.MARGIN_SET: "margin.set",
+    EventKind.FEES_SET: "fees.set",
+    EventKind.CAP_SET: "cap.set",
+    EventKind.KILL_SET: "kill.set",
+    EventKind.POSITION_RESTORED: "position.restored",
+    EventKind.BALANCE_RESTORED: "balance.restored",
 }
 
 

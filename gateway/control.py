@@ -20,7 +20,17 @@ from msgspec import Meta, Struct
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from engine.phases import PHASES
-from engine.schema import FORMAT_VERSION, MAX_FRAME_BYTES, RULES_VERSION, SYMBOL_ALL, CommandKind, Phase, word, words
+from engine.schema import (
+    FORMAT_VERSION,
+    MAX_FRAME_BYTES,
+    OP_WORDS,
+    RULES_VERSION,
+    SYMBOL_ALL,
+    CommandKind,
+    Phase,
+    word,
+    words,
+)
 from gateway.accounts import Key
 from gateway.calls import CALL_SECONDS, CALL_SECONDS_MAX, ReopeningCalls
 from gateway.codec import BadRequest, act_payload
@@ -86,9 +96,26 @@ class AccountAct(Struct, forbid_unknown_fields=True):
     account: Name
     member: Name
     owner: Name
+    ccy: Name = ""
+
+
+class LeverAct(Struct, forbid_unknown_fields=True):
+    """Body of POST /operator/act: an act of LEVERS and its payload (rules R66, R67, R72 to R77)."""
+
+    op: str
+    why: Text
+    p: dict[str, Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | str]
 
 
 Terms = dict[str, Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | str]
+
+
+LEVERS: Final = {
+    op: OP_WORDS[op]
+    for op in (
+        "control.set", "limit.set", "collateral.set", "fixing.set", "margin.set", "fee.set", "cap.set", "kill.set",
+    )
+}  # fmt: skip
 
 
 class Refused(Exception):
@@ -215,7 +242,16 @@ def make_app(
     async def post_account(request: Request) -> Any:
         key = _operator(desk, request)
         body = decode_body(AccountAct, await request.body())
-        return _answer(await _ask(desk, key, CommandKind.ACCOUNT_DEFINE, msgspec.structs.asdict(body)))
+        terms = {name: value for name, value in msgspec.structs.asdict(body).items() if value}
+        return _answer(await _ask(desk, key, CommandKind.ACCOUNT_DEFINE, terms))
+
+    @app.post("/operator/act", summary="Limits, margins, fees, caps, kill switches", openapi_extra=_body(LeverAct))
+    async def post_act(request: Request) -> Any:
+        key = _operator(desk, request)
+        body = decode_body(LeverAct, await request.body())
+        if body.op not in LEVERS:
+            raise Refused(400, "BAD_VALUE", f"an op is one of {', '.join(LEVERS)}")
+        return _answer(await _ask(desk, key, LEVERS[body.op], {**body.p, "why": body.why, "by": key.member}))
 
     @app.post("/operator/instruments", summary="Define an instrument (rule R40)", openapi_extra=_body(dict[str, Any]))
     async def post_instrument(request: Request) -> Any:

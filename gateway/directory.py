@@ -14,14 +14,18 @@ from typing import Any, Final, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from engine.schema import COMMAND, OVERRIDE, EventKind, Phase, Tick
+from engine.schema import ACT_FIRST, COMMAND, OVERRIDE, EventKind, Phase, Tick
 
 __all__ = ["Directory", "Instrument"]
 
 CACHED_PRICES: Final = 65_536
 _FIRST_ACT: Final = int(EventKind.INSTRUMENT_DEFINED)
 _BY_TERMS: Final = frozenset({EventKind.INSTRUMENT_DEFINED, EventKind.ACCOUNT_DEFINED, EventKind.PHASE_CHANGED})
-_ACT_FIELDS: Final = ["kind", "seq", "instrument", "account", "phase", "qty", "flags"]
+# Of these the row does not say everything: what the act said stays at hand while its block is told.
+_SAID: Final = frozenset(
+    {EventKind.FIXING_SET, EventKind.MARGIN_SET, EventKind.FEES_SET, EventKind.CAP_SET, EventKind.KILL_SET}
+)
+_ACT_FIELDS: Final = ["kind", "seq", "instrument", "account", "phase", "qty", "flags", "op"]
 assert COMMAND.fields is not None
 _SEQ_AT: Final = COMMAND.fields["seq"][1]
 
@@ -43,6 +47,8 @@ class ActEvent(Protocol):
     def qty(self) -> int: ...
     @property
     def flags(self) -> int: ...
+    @property
+    def op(self) -> int: ...
 
 
 class _Act(NamedTuple):
@@ -53,13 +59,15 @@ class _Act(NamedTuple):
     phase: int
     qty: int
     flags: int
+    op: int
 
 
 @dataclass(slots=True)
 class Instrument:
     """One instrument: its terms as the act gave them, its tick, and the phase it is in since command `phase_seq`.
 
-    `override`: the phase is its own; acts on its group and on all pass it by (R65).
+    `override`: the phase is its own; acts on its group and on all pass it by (R65).  `pulled`: an order brought the
+    phase about, which pulled the volatility trigger (R69).
     """
 
     number: int
@@ -70,6 +78,7 @@ class Instrument:
     why: str = ""
     phase_seq: int = 0
     override: bool = False
+    pulled: bool = False
     ticks_of: dict[str, int | None] = field(default_factory=dict, repr=False)
     text_of: dict[int, str] = field(default_factory=dict, repr=False)
 
@@ -87,6 +96,7 @@ class Directory:
         "members",
         "numbers",
         "owners",
+        "said",
         "seq",
         "trading_day",
     )
@@ -103,6 +113,7 @@ class Directory:
         self.account_numbers: dict[str, int] = {}
         self.members: list[str] = [""]
         self.owners: list[str] = [""]
+        self.said: dict[int, dict[str, Any]] = {}  # payloads of the last block's acts about money and switches, by seq
 
     def learn(self, commands: npt.NDArray[np.void], payload: bytes, events: npt.NDArray[np.void]) -> None:
         """Fold one durable block: COMMAND rows of contiguous seq, their payload section and all their EVENT rows."""
@@ -113,13 +124,19 @@ class Directory:
         """The same, of a block that is not empty and whose events have been read already."""
         raw = commands[-1:].tobytes()
         self.seq = int.from_bytes(raw[_SEQ_AT : _SEQ_AT + 8], "little")
+        if self.said:
+            self.said = {}
         for event in events:
             if event.kind < _FIRST_ACT:
                 continue
-            if event.kind in _BY_TERMS:
+            if event.kind in _BY_TERMS or event.kind in _SAID:
                 command = commands[event.seq - self.seq - 1]
-                start = int(command["target_lo"])
-                self._define(event, json.loads(payload[start : start + int(command["target_hi"])]))
+                start, length = int(command["target_lo"]), int(command["target_hi"])
+                terms = json.loads(payload[start : start + length]) if event.op >= ACT_FIRST else {}
+                if event.kind in _SAID:
+                    self.said[event.seq] = terms
+                else:
+                    self._define(event, terms)
             elif event.kind == EventKind.DAY_OPENED:
                 self._clear()
                 self.trading_day = event.qty
@@ -132,6 +149,7 @@ class Directory:
             instrument.phase = Phase(event.phase)
             instrument.why = terms.get("why", "")
             instrument.phase_seq = event.seq
+            instrument.pulled = event.op < ACT_FIRST
             instrument.override = bool(event.flags & OVERRIDE)
         elif event.kind == EventKind.INSTRUMENT_DEFINED:
             assert number == len(self.instruments), "instruments are numbered in the order of their definition"

@@ -149,6 +149,8 @@ _SIDES, _TYPES, _TIFS, _SMPS, _PHASES, _REASONS, _STATUSES, _STEPS = (
     {0: "", **{int(member): word(member) for member in kind}}
     for kind in (Side, OrdType, TimeInForce, Smp, Phase, Reason, OrdStatus, AuctionStep)
 )
+_BASES: Final = {1: "lot", 2: "bps"}
+_SCOPES: Final = {1: "account", 2: "member", 3: "exchange"}
 
 
 def event_to_json(row: Any, directory: Directory) -> dict[str, Any]:
@@ -245,6 +247,9 @@ def _put_status(event: Any, directory: Directory, out: dict[str, Any]) -> None:
 def _put_trade(event: Any, directory: Directory, out: dict[str, Any]) -> None:
     if event.kind == EventKind.TRADE:
         out["trade_id"] = event.trade_id
+        if event.fee or event.resting_fee:
+            out["fee"] = event.fee
+            out["resting_fee"] = event.resting_fee
     else:
         out["smp"] = _SMPS[event.smp]
     out["price"] = directory.price_text(event.instrument, event.price)
@@ -279,9 +284,72 @@ def _put_phase(event: Any, directory: Directory, out: dict[str, Any]) -> None:
         out["draw"] = event.qty
     if event.flags & OVERRIDE:
         out["override"] = True
+    if event.side:
+        out["locked"] = _SIDES[event.side]
     if event.order_id:
         out["last_trade_id"] = event.order_id
         out["last_price"] = directory.price_text(event.instrument, event.price)
+
+
+def _put_limits(event: Any, directory: Directory, out: dict[str, Any]) -> None:
+    out["phase"] = _PHASES[event.phase]
+    out["low"] = directory.price_text(event.instrument, event.price)
+    out["high"] = directory.price_text(event.instrument, event.old_price)
+    out["settlement"] = directory.price_text(event.instrument, event.qty)
+    out["step"] = event.reason
+    if event.side:
+        out["locked"] = _SIDES[event.side]
+
+
+def _put_balance(event: Any, _directory: Directory, out: dict[str, Any]) -> None:
+    out["balance"] = event.qty
+
+
+def _put_said(event: Any, directory: Directory, out: dict[str, Any], *names: str) -> None:
+    """What only the act itself says: whom it means, and by whom and why it was asked for."""
+    terms = directory.said.get(event.seq, {})
+    out.update({name: terms[name] for name in (*names, "by", "why") if name in terms})
+
+
+def _put_margin(event: Any, directory: Directory, out: dict[str, Any]) -> None:
+    _put_said(event, directory, out, "ccy")
+    out["per_lot"] = event.qty
+
+
+def _put_fees(event: Any, directory: Directory, out: dict[str, Any]) -> None:
+    _put_said(event, directory, out, "ccy")
+    out["basis"] = _BASES[event.reason]
+    out["taker"] = event.price
+    out["maker"] = event.old_price
+    out["auction"] = event.qty
+
+
+def _put_lots(event: Any, _directory: Directory, out: dict[str, Any]) -> None:
+    out["lots"] = event.qty
+
+
+def _put_cap(event: Any, directory: Directory, out: dict[str, Any]) -> None:
+    _put_said(event, directory, out, "commodity", "owner")
+    _put_lots(event, directory, out)
+
+
+def _put_kill(event: Any, directory: Directory, out: dict[str, Any]) -> None:
+    out["scope"] = _SCOPES[event.reason]
+    _put_said(event, directory, out, "member")
+    out["on"] = bool(event.qty)
+
+
+def _put_fixing(event: Any, directory: Directory, out: dict[str, Any]) -> None:
+    _put_said(event, directory, out, "ccy", "per", "rate")
+    day = str(event.qty)
+    out["date"] = f"{day[:-4]}-{day[-4:-2]}-{day[-2:]}"
+
+
+def _put_extension(event: Any, directory: Directory, out: dict[str, Any]) -> None:
+    out["phase"] = _PHASES[event.phase]
+    out["price"] = directory.price_text(event.instrument, event.price)
+    out["qty"] = event.qty
+    out["extensions"] = event.reason
 
 
 def _put_auction(event: Any, directory: Directory, out: dict[str, Any]) -> None:
@@ -334,11 +402,23 @@ _BODIES: Final[dict[int, Callable[[Any, Directory, dict[str, Any]], None]]] = {
     EventKind.ORDER_TRIGGERED: _put_entered,
     EventKind.ORDER_ACTIVATED: _put_entered,
     EventKind.ORDER_REFRESHED: _put_refreshed,
+    EventKind.ORDER_SUSPENDED: _put_live,
     EventKind.AUCTION_INDICATIVE: _put_auction,
     EventKind.AUCTION_UNCROSSED: _put_auction,
     EventKind.INSTRUMENT_DEFINED: _put_phase,
     EventKind.ACCOUNT_DEFINED: _put_account,
     EventKind.PHASE_CHANGED: _put_phase,
+    EventKind.CONTROLS_SET: _put_phase,
+    EventKind.LIMITS_SET: _put_limits,
+    EventKind.CALL_EXTENDED: _put_extension,
+    EventKind.COLLATERAL_SET: _put_balance,
+    EventKind.FIXING_SET: _put_fixing,
+    EventKind.MARGIN_SET: _put_margin,
+    EventKind.FEES_SET: _put_fees,
+    EventKind.CAP_SET: _put_cap,
+    EventKind.KILL_SET: _put_kill,
+    EventKind.POSITION_RESTORED: _put_lots,
+    EventKind.BALANCE_RESTORED: _put_balance,
     EventKind.DAY_OPENED: _put_day,
     EventKind.DAY_STARTED: _put_restored,
     EventKind.ACT_REJECTED: _put_refusal,

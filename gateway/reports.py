@@ -46,6 +46,7 @@ _REJECTED: Final = int(EventKind.ORDER_REJECTED)
 _TRIGGERED: Final = int(EventKind.ORDER_TRIGGERED)
 _ACTIVATED: Final = int(EventKind.ORDER_ACTIVATED)
 _REFRESHED: Final = int(EventKind.ORDER_REFRESHED)
+_SUSPENDED: Final = int(EventKind.ORDER_SUSPENDED)
 _DAY_OPENED: Final = int(EventKind.DAY_OPENED)
 _LIMIT, _MARKET, _STOP = int(OrdType.LIMIT), int(OrdType.MARKET), int(OrdType.STOP)
 _GTD: Final = int(TimeInForce.GTD)
@@ -68,6 +69,7 @@ _EXEC_WORDS: Final = {
     _TRIGGERED: "triggered",
     _ACTIVATED: "activated",
     _REFRESHED: "refreshed",
+    _SUSPENDED: "suspended",
 }
 _TOLD_BESIDE: Final = (
     "reason", "canceled_qty", "expired_qty", "priority", "smp", "qty", "stop_price", "display_qty", "shown_qty",
@@ -77,8 +79,8 @@ _TOLD_BESIDE: Final = (
 class Order:
     """One order as its owner sees it; quantities in lots, prices in ticks, times in ns, status an OrdStatus.
 
-    `inactive`: it is not in the book, being a stop that waits or an order for the closing call.  `ord_type` is what it
-    is now: a stop that has been elected is a market or limit order.
+    `inactive`: it is not in the book, being a stop that waits, an order for the closing call or a suspended one.
+    `ord_type` is what it is now: a stop that has been elected is a market or limit order.
     """
 
     __slots__ = (
@@ -168,7 +170,7 @@ class Reports:
                 if command["flags"] & HAS_EXPIRE:
                     self._expire_at(own, command)
             return own, None
-        if kind in (_TRIGGERED, _ACTIVATED, _REFRESHED):
+        if kind in (_TRIGGERED, _ACTIVATED, _REFRESHED, _SUSPENDED):
             own = self._orders[event.order_id]
             own.set(event)
             own.ord_type = event.ord_type
@@ -286,6 +288,9 @@ def exec_to_json(event: AnyEvent, order: Order, directory: Directory) -> dict[st
         out["last_px"] = directory.price_text(event.instrument, event.price)
         out["last_qty"] = event.qty
         out["trade_id"] = event.trade_id
+        fee = event.fee if order.order_id == event.order_id else event.resting_fee
+        if fee:
+            out["fee"] = fee
         if event.flags & UNCROSS:
             out["auction"] = True
             if event.flags & SELF_MATCH:

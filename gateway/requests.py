@@ -251,6 +251,46 @@ class AuctionUncross(Act, tag="auction.uncross"):
     pass
 
 
+class ControlSet(Act, tag="control.set"):
+    pass
+
+
+class LimitSet(Act, tag="limit.set"):
+    pass
+
+
+class CollateralSet(Act, tag="collateral.set"):
+    pass
+
+
+class FixingSet(Act, tag="fixing.set"):
+    pass
+
+
+class MarginSet(Act, tag="margin.set"):
+    pass
+
+
+class FeeSet(Act, tag="fee.set"):
+    pass
+
+
+class CapSet(Act, tag="cap.set"):
+    pass
+
+
+class KillSet(Act, tag="kill.set"):
+    pass
+
+
+class PositionRestore(Act, tag="position.restore"):
+    pass
+
+
+class BalanceRestore(Act, tag="balance.restore"):
+    pass
+
+
 class DayOpen(Act, tag="day.open"):
     pass
 
@@ -261,7 +301,9 @@ class DayStart(Act, tag="day.start"):
 
 OfflineRequest = (
     OfflinePlace | OfflineCancel | OfflineAmend | OfflineMassCancel | ClockTick | Disconnect | OrderRestore | BookGet
-    | AuctionGet | InstrumentDefine | AccountDefine | PhaseSet | AuctionUncross | DayOpen | DayStart
+    | AuctionGet | InstrumentDefine | AccountDefine | PhaseSet | AuctionUncross | ControlSet | LimitSet
+    | CollateralSet | FixingSet | MarginSet | FeeSet | CapSet | KillSet | PositionRestore | BalanceRestore | DayOpen
+    | DayStart
 )  # fmt: skip
 
 _ONLINE: Final[msgspec.json.Decoder[Request]] = msgspec.json.Decoder(Request)

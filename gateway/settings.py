@@ -33,6 +33,8 @@ class Settings(BaseSettings):
     md_port: int | None = Field(default=None, ge=0, le=65_535)  # absent: the next one
     sync: Literal["on", "off"] = "on"
     demo: bool = False
+    call_seconds: int = Field(default=180, ge=1, le=3_600)  # of a volatility call
+    call_draw_seconds: int = Field(default=15, ge=0, le=600)  # its random part
     most_connections: int = Field(default=1_024, ge=1, le=20_000)
     most_readers: int = Field(default=2_000, ge=1, le=20_000)
     instruments: int = Field(default=Limits().instruments, ge=1, le=4_096)

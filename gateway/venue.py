@@ -14,6 +14,7 @@ import contextlib
 import gc
 import logging
 import os
+import secrets
 import signal
 import socket
 import sys
@@ -367,16 +368,25 @@ class Venue:
 
     def _step_phases(self, now: float, calendar: demo.DemoCalendar | None) -> None:
         directory = self.desk.directory
-        for symbol in self.calls.due(now, directory):
-            self._set_phase(symbol, Phase.CONTINUOUS, "the re-opening call ends", "venue")
+        self.calls.watch(now, directory, self._call_seconds())
+        for symbol, pulled in self.calls.due(now, directory):
+            if pulled:
+                self._set_phase(symbol, Phase.CONTINUOUS, "the volatility call ends", "venue", auto=1)
+            else:
+                self._set_phase(symbol, Phase.CONTINUOUS, "the re-opening call ends", "venue")
         if calendar is not None:
             phases = {one.symbol: one.phase for one in directory.listed()}
             for symbol, phase in calendar.due(now, phases, self.calls.held()):
                 self._set_phase(symbol, phase, "demonstration calendar", "calendar")
 
-    def _set_phase(self, symbol: str, phase: Phase, why: str, by: str) -> None:
+    def _call_seconds(self) -> float:
+        """How long a volatility call lasts: its time, and a random part against gaming of its end."""
+        draw = secrets.randbelow(1000 * self.settings.call_draw_seconds + 1)
+        return self.settings.call_seconds + draw / 1000
+
+    def _set_phase(self, symbol: str, phase: Phase, why: str, by: str, **more: int) -> None:
         with contextlib.suppress(BadRequest):  # the venue stops
-            self.ask(CommandKind.PHASE_SET, {"symbol": symbol, "phase": word(phase), "why": why, "by": by})
+            self.ask(CommandKind.PHASE_SET, {"symbol": symbol, "phase": word(phase), "why": why, "by": by, **more})
 
 
 class _Server(uvicorn.Server):

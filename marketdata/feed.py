@@ -1,14 +1,16 @@
 """Folds durable blocks of the log into what the public may know: books by level, last trades, phases.
 
 Remembered of an order in the book is its price, and of an iceberg what it shows; a level has the lots on show and the
-number of its orders.  Not public are waiting stops, orders kept aside (both INACTIVE) and, in a call, orders without a
-price (R51), which are in no level.  What each row does follows engine/RULES.md, 'What the event rows hold':
+number of its orders.  Not public are waiting stops, suspended orders, those kept aside (all INACTIVE) and, in a call,
+orders without a price (R51), which are in no level.  What each row does follows engine/RULES.md, 'What the event rows
+hold':
 
 - an *incoming* order (ORDER_ACCEPTED, ORDER_AMENDED, ORDER_TRIGGERED) is in no book until the next one comes in or the
   command ends; what it still has open then rests at its price (an immediate order has been canceled by then);
 - ORDER_AMENDED takes the order off old_price, whether or not it keeps its place, which the public does not see;
 - TRADE takes qty off the resting order's level; one of an auction off both orders' own levels;
 - ORDER_REFRESHED puts on show what an iceberg shows anew; ORDER_ACTIVATED gives an order its price, or its place;
+- ORDER_SUSPENDED takes an order off its price, to which an ORDER_ACTIVATED or ORDER_AMENDED may bring it back;
 - ORDER_CANCELED and ORDER_EXPIRED of a resting order take it off its price;
 - ORDER_PREVENTED takes lots off a resting order that `decrement` leaves open; one about to end is taken off by the
   ORDER_CANCELED row that follows.
@@ -27,6 +29,7 @@ import numpy as np
 
 from engine.phases import PHASES, Mode
 from engine.schema import (
+    ACT_FIRST,
     EVENT,
     INACTIVE,
     LAST,
@@ -58,7 +61,7 @@ def _row_reader(dtype: np.dtype[Any], names: tuple[str, ...]) -> Struct:
 
 
 _EVENT_NAMES: Final = (
-    "seq", "time", "instrument", "kind", "phase", "flags", "side", "ord_type", "reason", "order_id",
+    "seq", "time", "instrument", "kind", "phase", "flags", "side", "ord_type", "reason", "op", "order_id",
     "price", "qty", "leaves_qty", "delta_qty", "old_price",
 )  # fmt: skip
 _TRADE_NAMES: Final = ("trade_id", "resting_order_id", "smp", "resting_leaves_qty")
@@ -76,6 +79,7 @@ _RESTORED: Final = int(EventKind.ORDER_RESTORED)
 _TRIGGERED: Final = int(EventKind.ORDER_TRIGGERED)
 _ACTIVATED: Final = int(EventKind.ORDER_ACTIVATED)
 _REFRESHED: Final = int(EventKind.ORDER_REFRESHED)
+_SUSPENDED: Final = int(EventKind.ORDER_SUSPENDED)
 _INDICATIVE: Final = int(EventKind.AUCTION_INDICATIVE)
 _UNCROSSED: Final = int(EventKind.AUCTION_UNCROSSED)
 _PHASE_CHANGED: Final = int(EventKind.PHASE_CHANGED)
@@ -85,6 +89,7 @@ _DAY_STARTED: Final = int(EventKind.DAY_STARTED)
 _DECREMENT: Final = int(Smp.DECREMENT)
 _BUY: Final = int(Side.BUY)
 _NO_CROSS: Final = int(AuctionStep.NO_CROSS)
+BY_TRIGGER: Final = "the price moved too far (R69)"
 _UNPRICED: Final = frozenset({int(OrdType.MARKET), int(OrdType.MARKET_TO_LIMIT), int(OrdType.STOP)})
 _CALLS: Final = frozenset(int(phase) for phase, rule in PHASES.items() if rule.mode == Mode.CALL)
 
@@ -144,13 +149,13 @@ class Feed:
         for row in _EVENT_ROW.iter_unpack(rows):
             position += EVENT.itemsize
             (
-                seq, time, number, kind, phase, flags, side, ord_type, reason, order_id, price, qty, leaves, delta,
-                old_price,
+                seq, time, number, kind, phase, flags, side, ord_type, reason, op, order_id, price, qty, leaves,
+                delta, old_price,
             ) = row  # fmt: skip
             if kind == _ACCEPTED:
+                if delta:
+                    icebergs[order_id] = [delta, 0]
                 if not flags & INACTIVE:
-                    if delta:
-                        icebergs[order_id] = [delta, 0]
                     self._incoming = (order_id, self._numbers[number], side, None if ord_type in _UNPRICED else price)
                     self._open = leaves
             elif kind == _TRADE:
@@ -171,14 +176,21 @@ class Feed:
             elif kind in (_CANCELED, _EXPIRED):
                 if self._incoming is not None and self._incoming[0] == order_id:
                     self._open = 0
-                elif not flags & INACTIVE:
-                    market = self._touch(number)
-                    self._take_off(market.bids if side == _BUY else market.asks, order_id, price, delta)
+                else:
+                    if not flags & INACTIVE:
+                        market = self._touch(number)
+                        self._take_off(market.bids if side == _BUY else market.asks, order_id, price, delta)
                     icebergs.pop(order_id, None)
+            elif kind == _SUSPENDED:
+                market = self._touch(number)
+                self._take_off(market.bids if side == _BUY else market.asks, order_id, price, leaves)
+                if order_id in icebergs:
+                    icebergs[order_id][1] = 0
             elif kind == _AMENDED:
                 if not flags & INACTIVE:
                     market = self._touch(number)
-                    self._take_off(market.bids if side == _BUY else market.asks, order_id, old_price, delta)
+                    if order_id in self._resting:  # a suspended order comes back by an amend
+                        self._take_off(market.bids if side == _BUY else market.asks, order_id, old_price, delta)
                     if order_id in icebergs and not flags & PRIORITY_KEPT:
                         icebergs[order_id][1] = 0
                     self._incoming = (order_id, market, side, None if ord_type in _UNPRICED else price)
@@ -208,10 +220,11 @@ class Feed:
                         icebergs[order_id] = [delta, 0]
                     self._rest(market.bids if side == _BUY else market.asks, order_id, limit, leaves)
             elif kind == _RESTORED:
+                if delta:
+                    shown = 0 if flags & INACTIVE else int(_command(commands, seq)["target_hi"])
+                    icebergs[order_id] = [delta, shown]
                 if not flags & INACTIVE:
                     market = self._touch(number)
-                    if delta:
-                        icebergs[order_id] = [delta, int(_command(commands, seq)["target_hi"])]
                     self._rest(market.bids if side == _BUY else market.asks, order_id, price, leaves)
             elif kind in (_INDICATIVE, _UNCROSSED):
                 state = "indicative" if kind == _INDICATIVE else "uncrossed"
@@ -221,7 +234,7 @@ class Feed:
                 market = self._touch(number)
                 if (phase in _CALLS) != (market.phase in _CALLS):
                     self._set_auction(market, CALL_BEGINS if phase in _CALLS else NO_AUCTION)
-                market.phase, market.why = phase, self._reason(commands, payload, seq)
+                market.phase, market.why = phase, self._reason(commands, payload, seq, op)
                 self._phased.add(number)
             elif kind == _DEFINED:
                 self._define(number, phase, seq, time, _act(commands, payload, seq))
@@ -350,10 +363,10 @@ class Feed:
         self._icebergs.clear()
         self.restating = True
 
-    def _reason(self, commands: np.ndarray[Any, Any], payload: bytes, seq: int) -> str | None:
+    def _reason(self, commands: np.ndarray[Any, Any], payload: bytes, seq: int, op: int) -> str | None:
         """Give the reason that the operator gave for a phase; read once per command."""
         if self._why[0] != seq:
-            why = _act(commands, payload, seq).get("why") or None
+            why = _act(commands, payload, seq).get("why") or None if op >= ACT_FIRST else BY_TRIGGER
             self._why = (seq, why)
         return self._why[1]
 

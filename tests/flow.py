@@ -81,12 +81,21 @@ class Flow:
         acts: list[Act] = []
         if mix.day:
             day = {"trading_day": "2026-11-23", "next_trade_id": 77}
+            if mix.money and self.rng.random() < 0.5:
+                day["margined"] = int(self.rng.random() < 0.9)
             acts.append((CommandKind.DAY_OPEN, self.days.spoiled(day) if self.rng.random() < 0.2 else encode(day)))
         for terms in mix.instruments:
             acts.append((CommandKind.INSTRUMENT_DEFINE, encode(terms.payload)))
-        for account, member, owner in mix.accounts:
-            acts.append((CommandKind.ACCOUNT_DEFINE, encode({"account": account, "member": member, "owner": owner})))
+        for (account, member, owner), ccy in zip(mix.accounts, mix.ccys, strict=True):
+            settles = {"ccy": ccy} if ccy else {}
+            terms_ = {"account": account, "member": member, "owner": owner, **settles}
+            acts.append((CommandKind.ACCOUNT_DEFINE, encode(terms_)))
         self._set_terms(mix.instruments)
+        levers = self.days.levers
+        pulled = [*levers.opening(self.terms), *(levers.restated(self.terms) if mix.day else [])]
+        # With one leg of a position missing the day never starts (R78): a whole seed of refusals.
+        whole = CommandKind.POSITION_RESTORE
+        acts += [(kind, encode(act) if kind == whole else self.days.spoiled(act)) for kind, act in pulled]
         self.accounts = len(mix.accounts)
         opening = [self.days.opening(self.seq + len(acts))]
         if not mix.day:
@@ -170,7 +179,7 @@ class Flow:
     def _stamp(self, rows: Rows) -> None:
         """Give rows their times, some of which run backwards, and go on."""
         count = len(rows)
-        times = self.time + np.cumsum(self.rng.integers(0, 1000, count))
+        times = self.time + np.cumsum(self.rng.integers(0, 2 * self.mix.pace, count))
         self.time = int(times[-1]) if count else self.time
         back = self.rng.random(count) < self.mix.p_time_back
         rows["time"] = np.where(back, times - self.rng.integers(1, 5000, count), times)

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from engine.phases import PHASES, Mode, Permit
 from engine.schema import COMMAND, OVERRIDE, CommandKind, EventKind, Phase, word
+from tests.flow_levers import Lever, Levers
 from tests.flow_mix import Mix, Terms, draw_terms
 from tests.flow_odd import ODD_ENDS, ODD_VALUES
 
@@ -77,6 +78,7 @@ class Days:
 
     def __init__(self, rng: np.random.Generator, mix: Mix) -> None:
         self.rng, self.mix = rng, mix
+        self.levers = Levers(rng, mix)
         self.terms: list[Terms] = []
         self.phase = np.full(1, Phase.CLOSED, np.int64)
         self.own = np.zeros(1, bool)  # the phase is the instrument's alone (R65)
@@ -116,6 +118,8 @@ class Days:
             if number >= len(self.phase):
                 continue
             if row["kind"] == EventKind.PHASE_CHANGED:
+                if row["op"] != CommandKind.PHASE_SET:  # the trigger was pulled (R69): this call has its own length
+                    self._rest(number, int(row["seq"]), Phase.VOLATILITY_AUCTION)
                 self.phase[number] = row["phase"]
                 self.own[number] = bool(row["flags"] & OVERRIDE)
                 if row["phase"] == Phase.CLOSED:
@@ -142,7 +146,12 @@ class Days:
                 place += 1
             if place == count:
                 continue
-            plan.acts[place] = self._phase_set(number, seq) if due <= place else self._act(seq)
+            if due > place:
+                plan.acts[place] = self._act(seq)
+            elif self.mix.controls and MODES[self.phase[number]] == Mode.NONE and self.rng.random() < 0.5:
+                plan.acts[place] = self._lever(self.levers.limits(self.terms, [number]))
+            else:
+                plan.acts[place] = self._phase_set(number, seq)
             plan.turn(place, self.phase)
 
     def opening(self, seq: int) -> Act:
@@ -151,8 +160,8 @@ class Days:
         self._enter(list(range(1, len(self.phase))), phase, seq)
         return CommandKind.PHASE_SET, encode({"symbol": "ALL", "phase": word(phase)})
 
-    def _rest(self, number: int, seq: int) -> None:
-        stay = self.stays[self.phase[number]]
+    def _rest(self, number: int, seq: int, phase: Phase | None = None) -> None:
+        stay = self.stays[self.phase[number] if phase is None else phase]
         self.due[number] = seq + 1 + int(self.rng.geometric(1 / stay)) if self.moves and number else NEVER
 
     def _enter(self, numbers: list[int], phase: Phase, seq: int) -> None:
@@ -164,6 +173,8 @@ class Days:
 
     def _act(self, seq: int) -> Act:
         mix, rng = self.mix, self.rng
+        if mix.p_lever and self.terms and rng.random() < mix.p_lever:
+            return self._lever(self.levers.draw(self.terms, self.phase))
         draw = rng.random()
         if draw < mix.p_define:
             return self._definition(seq)
@@ -179,6 +190,10 @@ class Days:
                 number = int(rng.choice(calls))
             return CommandKind.AUCTION_UNCROSS, self.spoiled({"symbol": self._symbol(number), **self._words()})
         return self._phase_set(number, seq)
+
+    def _lever(self, lever: Lever) -> Act:
+        kind, act = lever
+        return kind, self.spoiled({**act, **self._words()})
 
     def _symbol(self, number: int) -> str:
         return str(self.terms[number - 1].payload["symbol"]) if number else "S1"
@@ -201,9 +216,12 @@ class Days:
         phase = Phase(int(followers[np.searchsorted(np.cumsum(weights), rng.random() * weights.sum(), side="right")]))
         if rng.random() < 0.04:
             phase = Phase(int(rng.integers(1, COUNT)))
+        volatile = number and self.phase[number] == Phase.VOLATILITY_AUCTION
+        if volatile and rng.random() < 0.6:
+            phase = Phase.CONTINUOUS
         act: dict[str, Any] = {"phase": word(phase), **self._words()}
         group, draw = self.terms[number - 1].payload.get("group") if number else None, rng.random()
-        if draw < 0.2 or not number:
+        if draw < (0.05 if volatile else 0.2) or not number:
             act["symbol"] = "ALL"
             numbers = [n for n in range(1, len(self.phase)) if not self.own[n]]
         elif draw < 0.45 and (group or draw < 0.21):
@@ -214,6 +232,8 @@ class Days:
             act["symbol"], numbers = self._symbol(number), [number]
             if rng.random() < 0.15:
                 act["override"] = int(rng.random() < 0.7)
+        if rng.random() < (0.7 if volatile and phase == Phase.CONTINUOUS else 0.02):
+            act["auto"] = int(rng.random() < 0.9)
         if rng.random() < 0.1:
             act["draw"] = int(rng.integers(0, 3_600_001))
         ends = phase in (Phase.SETTLEMENT, Phase.POST_CLOSE, Phase.CLOSED)

@@ -13,7 +13,7 @@ from engine.schema import Limits, Phase, Tick
 
 KINDS: Final = ("place", "cancel", "amend", "mass_cancel", "disconnect", "tick", "restore", "act")
 # What a seed is mostly made of (swarm testing); what a style does not favour is rare in it or off.
-STYLES: Final = ("plain", "calls", "stops", "icebergs", "closes", "everything")
+STYLES: Final = ("plain", "calls", "stops", "icebergs", "closes", "levers", "everything")
 Steps = npt.NDArray[np.float64]
 
 
@@ -87,6 +87,11 @@ class Mix:
     p_uncross: float
     p_bad_terms: float
     p_time_back: float
+    controls: bool  # price controls are set
+    money: bool  # margin, fees, caps, kill switches are set
+    ccys: tuple[str, ...]  # in which each account settles; "": in none
+    p_lever: float  # an act is one of these
+    pace: int  # mean time from one command to the next, ns
 
 
 def steps(weights: Sequence[float]) -> Steps:
@@ -231,6 +236,12 @@ def draw_mix(rng: np.random.Generator, fixed: dict[str, Any]) -> Mix:
         "restore": some(0.7, 0.002, 0.02),
         "act": some(0.2, 0.003, 0.05) if not far else 0.002,
     }
+    controls = rich and not far and (rng.random() < 0.7 if style == "levers" else rng.random() < 0.35)
+    money = rich and not far and (not controls if style == "levers" else rng.random() < 0.35)
+    money = money or (style == "levers" and rng.random() < 0.3)
+    controls, money = bool(fixed.get("controls", controls)), bool(fixed.get("money", money))
+    if controls or money:
+        kinds["act"] = max(kinds["act"], 0.15 if style == "levers" else 0.03)
     if style in ("calls", "closes"):
         kinds["act"] = max(kinds["act"], 0.01)  # without acts an instrument never leaves continuous
     width = int(rng.choice([1, 2, 4, 8, 20, 60]))
@@ -297,5 +308,12 @@ def draw_mix(rng: np.random.Generator, fixed: dict[str, Any]) -> Mix:
         p_uncross=some(0.3, 0.2, 0.8),
         p_bad_terms=some(0.3, 0.02, 0.4),
         p_time_back=some(0.4, 0.01, 0.3),
+        controls=controls,
+        money=money,
+        ccys=tuple(("", "VND", "USD", "EUR")[rng.integers(4)] if money else "" for _ in accounts),
+        p_lever=0.0 if not (controls or money) else 0.8 if style == "levers" else 0.4,
+        pace=int(rng.choice([500, 100_000, 2_000_000])) if controls else 500,
     )
-    return replace(mix, **fixed)
+    mix = replace(mix, **fixed)
+    spare = ("",) * max(0, len(mix.accounts) - len(mix.ccys))
+    return replace(mix, ccys=(*mix.ccys, *spare)[: len(mix.accounts)])

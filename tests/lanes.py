@@ -72,7 +72,14 @@ LANES = (
         nightly=False,  # a full count, uncompiled, would take until morning
         covers_core=True,
     ),
-    Lane(name="bounds", budget_s=120, folders=TWO_BUILDS, marker="bounds", environment={"CASHEW_BOUNDSCHECK": "1"}),
+    Lane(
+        name="bounds",
+        budget_s=120,
+        folders=TWO_BUILDS,
+        marker="bounds",
+        environment={"CASHEW_BOUNDSCHECK": "1"},
+        workers=2,
+    ),
     Lane(name="faults", budget_s=300, folders=("tests/faults",)),
     Lane(name="e2e", budget_s=240, folders=("tests/e2e",)),
     Lane(name="bench", budget_s=120, folders=("tests/bench_guards",), options=("--benchmark-enable",)),

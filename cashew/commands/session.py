@@ -1,7 +1,8 @@
-"""`cashew session`, `cashew new-day` and `cashew new-account`: what an operator does during the trading day."""
+"""`cashew session`, `act`, `new-day` and `new-account`: what an operator does during the trading day."""
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any
 
 import typer
@@ -17,7 +18,7 @@ from cashew.commands.common import (
     put,
 )
 
-__all__ = ["app", "new_account", "new_day"]
+__all__ = ["app", "new_account", "new_day", "pull"]
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -188,6 +189,7 @@ def new_account(
     owner: Annotated[
         str | None, typer.Option("--owner", help="The beneficial owner; the account's name if absent.")
     ] = None,
+    ccy: Annotated[str, typer.Option("--ccy", help="The currency in which it settles, such as VND.")] = "",
     url: UrlOption = DEFAULT_URL,
     key: KeyOption = None,
     json_lines: JsonOption = False,
@@ -196,9 +198,30 @@ def new_account(
 
     Needs an operator's key. Orders of accounts with the same owner do not trade with each other.
     """
-    body = {"account": account, "member": member, "owner": owner or account}
+    body = {"account": account, "member": member, "owner": owner or account, **({"ccy": ccy} if ccy else {})}
     for event in operate(url, key, "/operator/accounts", body):
         put(event, f"account {account} of {member} is defined", json_lines)
+
+
+def pull(
+    op: Annotated[str, typer.Argument(help="Which lever: kill.set, limit.set, control.set, …", metavar="OP")],
+    terms: Annotated[str, typer.Argument(help='What it takes, as JSON: {"member":"M1","on":1}.', metavar="JSON")],
+    why: WhyOption,
+    url: UrlOption = DEFAULT_URL,
+    key: KeyOption = None,
+    json_lines: JsonOption = False,
+) -> None:
+    """Pull a lever: limits, bands, margins, fees, caps, collateral, fixings, kill switches.
+
+    Needs an operator's key. What each takes is in engine/RULES.md, rules R66 to R77.
+    """
+    try:
+        payload = json.loads(terms)
+    except ValueError:
+        raise CommandFailed(f"this is no JSON: {terms}", USAGE) from None
+    for event in operate(url, key, "/operator/act", {"op": op, "why": why, "p": payload}):
+        told = " ".join(f"{name} {event[name]}" for name in event if name not in ("ev", "seq", "i", "ts"))
+        put(event, f"{event['ev']}: {told}", json_lines)
 
 
 def meant(symbol: str | None, group: str | None) -> dict[str, str]:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from engine.core.layout import MODE_AT, PERMITS, PHASE
+from engine.core.layout import GROUP, INSTRUMENT_WORDS, MODE_AT, PERMITS, PHASE
 from engine.phases import PHASES
-from engine.schema import NAME_PATTERN, Code, EventKind, Phase
+from engine.schema import MAX_PRICE_TICKS, NAME_PATTERN, SYMBOL_ALL, Code, EventKind, Phase, Tick
+
+if TYPE_CHECKING:
+    from engine.apply import State
 
 Words = npt.NDArray[np.int64]
 _NAME = re.compile(NAME_PATTERN)
@@ -30,6 +33,8 @@ class Fact(NamedTuple):
     price: int = 0
     order_id: int = 0
     flags: int = 0
+    side: int = 0
+    old_price: int = 0
 
 
 def enter_phase(ins: Words, row: int, phase: Phase) -> None:
@@ -100,3 +105,33 @@ def integer(terms: dict[str, Any], key: str, low: int, high: int, default: int |
     if type(value) is not int or not low <= value <= high:
         raise Refusal(Code.BAD_TERMS)
     return value
+
+
+def price_of(terms: dict[str, Any], key: str, tick: Tick) -> int:
+    """A decimal price as ticks."""
+    value = terms[key]
+    if not isinstance(value, str):
+        raise Refusal(Code.BAD_TERMS)
+    try:
+        ticks = tick.ticks(value)
+    except ValueError:
+        raise Refusal(Code.BAD_TERMS) from None
+    if ticks is None or abs(ticks) > MAX_PRICE_TICKS:
+        raise Refusal(Code.BAD_TERMS)
+    return ticks
+
+
+def meant(state: State, symbol: str, group: str) -> list[int]:
+    """The instruments that an act means: one by its symbol, all, or a group (R42)."""
+    if symbol == SYMBOL_ALL:
+        return list(range(1, len(state.symbols) + 1))
+    if symbol:
+        if symbol not in state.symbols:
+            raise Refusal(Code.UNKNOWN_INSTRUMENT)
+        return [state.symbols[symbol]]
+    wanted = state.groups.get(group, -1)
+    ins = state.arrays.ins
+    numbers = [n for n in state.symbols.values() if ins[n * INSTRUMENT_WORDS + GROUP] == wanted]
+    if not numbers:
+        raise Refusal(Code.UNKNOWN_INSTRUMENT)
+    return numbers

@@ -7,6 +7,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from engine.acts.common import Fact, Refusal, check_keys, integer
+from engine.acts.risk import positions_balance
 from engine.core.layout import NEXT_TRADE, OPEN, RESTATING, RESTORED, STAGE
 from engine.schema import Code, EventKind
 
@@ -19,7 +20,7 @@ _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 def open_day(state: State, terms: dict[str, Any]) -> list[Fact]:
     """day.open: the first command of a day's log."""
     h = state.arrays.h
-    check_keys(terms, {"trading_day", "next_trade_id"})
+    check_keys(terms, {"trading_day", "next_trade_id"}, frozenset({"margined"}))
     day = terms["trading_day"]
     if not isinstance(day, str) or not _DAY.fullmatch(day):
         raise Refusal(Code.BAD_TERMS)
@@ -28,9 +29,10 @@ def open_day(state: State, terms: dict[str, Any]) -> list[Fact]:
     except ValueError:
         raise Refusal(Code.BAD_TERMS) from None
     next_trade_id = integer(terms, "next_trade_id", 1, 1 << 62)
+    margined = integer(terms, "margined", 0, 1) if "margined" in terms else 0
     h[STAGE] = RESTATING
     h[NEXT_TRADE] = next_trade_id
-    state.trading_day = day
+    state.trading_day, state.margined = day, bool(margined)
     return [Fact(EventKind.DAY_OPENED, qty=int(day.replace("-", "")))]
 
 
@@ -38,5 +40,7 @@ def start_day(state: State, terms: dict[str, Any]) -> list[Fact]:
     """day.start: the world is restated, trading may begin."""
     h = state.arrays.h
     check_keys(terms, set())
+    if not positions_balance(state):
+        raise Refusal(Code.BAD_TERMS)
     h[STAGE] = OPEN
     return [Fact(EventKind.DAY_STARTED, qty=int(h[RESTORED]))]

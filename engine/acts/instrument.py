@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from engine.acts.common import Fact, Refusal, check_keys, enter_phase, integer, name, text
+from engine.acts.common import Fact, Refusal, check_keys, enter_phase, integer, name, price_of, text
+from engine.acts.controls import begin_controls
+from engine.acts.costs import settle, value_of
 from engine.core.layout import (
     ASIDE,
     BEST,
@@ -14,6 +16,7 @@ from engine.core.layout import (
     BITS1,
     BITS2,
     BITS_USED,
+    COMMODITY,
     FAR_BASE,
     FAR_LEVELS,
     FAR_USED,
@@ -50,7 +53,6 @@ from engine.schema import (
     MAX_CONTRACT_SIZE,
     MAX_FAR_LEVELS,
     MAX_ORDER_QTY,
-    MAX_PRICE_TICKS,
     MAX_STOP_LEVELS,
     MAX_WINDOW_TICKS,
     SYMBOL_ALL,
@@ -64,7 +66,7 @@ if TYPE_CHECKING:
     from engine.apply import State
 
 REQUIRED = {"symbol", "ccy", "unit", "contract_size", "tick", "min_price", "max_price", "max_order_qty"}
-OPTIONAL = frozenset({"name", "group", "protection_ticks", "reference_price", "window_ticks"})
+OPTIONAL = frozenset({"name", "group", "commodity", "protection_ticks", "reference_price", "window_ticks"})
 
 
 class _Band(NamedTuple):
@@ -75,19 +77,6 @@ class _Band(NamedTuple):
     reference: int
 
 
-def _price(terms: dict[str, Any], key: str, tick: Tick) -> int:
-    value = terms[key]
-    if not isinstance(value, str):
-        raise Refusal(Code.BAD_TERMS)
-    try:
-        ticks = tick.ticks(value)
-    except ValueError:
-        raise Refusal(Code.BAD_TERMS) from None
-    if ticks is None or abs(ticks) > MAX_PRICE_TICKS:
-        raise Refusal(Code.BAD_TERMS)
-    return ticks
-
-
 def _band(terms: dict[str, Any]) -> _Band:
     """The price band and the window in it (R15)."""
     if not isinstance(terms["tick"], str):
@@ -96,12 +85,12 @@ def _band(terms: dict[str, Any]) -> _Band:
         tick = Tick.parse(terms["tick"])
     except ValueError:
         raise Refusal(Code.BAD_TERMS) from None
-    low, high = _price(terms, "min_price", tick), _price(terms, "max_price", tick)
+    low, high = price_of(terms, "min_price", tick), price_of(terms, "max_price", tick)
     if low > high:
         raise Refusal(Code.BAD_TERMS)
     middle = (low + high) // 2
     if "reference_price" in terms:
-        middle = _price(terms, "reference_price", tick)
+        middle = price_of(terms, "reference_price", tick)
         if not low <= middle <= high:
             raise Refusal(Code.BAD_TERMS)
     width = min(high - low + 1, integer(terms, "window_ticks", 1, MAX_WINDOW_TICKS, DEFAULT_WINDOW_TICKS))
@@ -117,12 +106,15 @@ def define_instrument(state: State, terms: dict[str, Any]) -> list[Fact]:
     name(terms, "unit")
     text(terms, "name")
     group = name(terms, "group") if "group" in terms else ""
+    commodity = name(terms, "commodity") if "commodity" in terms else group or symbol
     integer(terms, "contract_size", 1, MAX_CONTRACT_SIZE)
     max_qty = integer(terms, "max_order_qty", 1, MAX_ORDER_QTY)
     protection = integer(terms, "protection_ticks", 0, MAX_ORDER_QTY, DEFAULT_PROTECTION_TICKS)
     if symbol == SYMBOL_ALL:
         raise Refusal(Code.BAD_TERMS)
     band = _band(terms)
+    for ccy in state.ccys:
+        value_of(terms, state.fixings.get((terms["ccy"], ccy)))
     if symbol in state.symbols:
         raise Refusal(Code.INSTRUMENT_EXISTS)
     far_levels = 0 if band.width == band.high - band.low + 1 else MAX_FAR_LEVELS
@@ -162,7 +154,11 @@ def define_instrument(state: State, terms: dict[str, Any]) -> list[Fact]:
         ins[row + TREE + side] = h[TREE_USED]
         h[TREE_USED] += band.width + 1
     _make_stops(state, row, number)
+    begin_controls(state, number, band.low, band.high, band.reference)
     h[INSTRUMENTS] = number
+    ins[row + COMMODITY] = state.commodities.setdefault(commodity, len(state.commodities) + 1)
+    if state.ccys or state.caps:
+        settle(state, state.ccys, state.fixings, state.margins, state.fees)
     return [Fact(EventKind.INSTRUMENT_DEFINED, instrument=number, phase=Phase.CLOSED)]
 
 

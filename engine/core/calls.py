@@ -9,6 +9,7 @@ added up from the far lists, which are bounded (R15).  CALLING says whether tota
 from __future__ import annotations
 
 from engine.core.book import far_place, window_above, window_below
+from engine.core.controls import reference_of
 from engine.core.events import put_auction
 from engine.core.lane import I, inline, outline
 from engine.core.layout import (
@@ -22,8 +23,6 @@ from engine.core.layout import (
     FAR_COUNT,
     FLAGS,
     INSTRUMENT_WORDS,
-    LAST,
-    LAST_ID,
     LEAVES,
     LEVELS,
     MAX_PRICE,
@@ -31,7 +30,6 @@ from engine.core.layout import (
     NEXT,
     NODE4,
     NODE8,
-    REFERENCE,
     STUCK,
     TOLD_PRICE,
     TOLD_STEP,
@@ -238,12 +236,6 @@ def candidate_above(d, row, price):
     return min(buy, sell)
 
 
-@inline
-def _reference(s, row):
-    """R64."""
-    return s.ins[row + LAST] if s.ins[row + LAST_ID] != 0 else s.ins[row + REFERENCE]
-
-
 @outline
 def _turn(d, row, low, high):
     """Highest price in [low, high] whose surplus is not on the sell side, or low - 1."""
@@ -283,7 +275,8 @@ def equilibrium(d, row):
     has_buy = buy >= low
     has_sell = sell <= high
     if not has_buy and not has_sell:
-        return _result(door(s), row, _reference(s, row), I(BY_UNPRICED))
+        price = min(max(reference_of(s, row), s.ins[row + MIN_PRICE]), s.ins[row + MAX_PRICE])
+        return _result(door(s), row, price, I(BY_UNPRICED))
     buy_volume = supply(door(s), row, buy) if has_buy else I(0)
     sell_volume = demand(door(s), row, sell) if has_sell else I(0)
     volume = max(buy_volume, sell_volume)
@@ -314,7 +307,7 @@ def equilibrium(d, row):
                 least += 1
         elif short == surplus:
             # Both sides have the same surplus: the reference moved between the two.
-            price = min(max(_reference(s, row), buy), sell)
+            price = min(max(reference_of(s, row), buy), sell)
             return _result(door(s), row, price, I(BY_REFERENCE))
     price = sell if surplus < 0 else buy
     step = I(BY_VOLUME)
@@ -323,7 +316,7 @@ def equilibrium(d, row):
     if least > 1:
         step = I(BY_PRESSURE)
         if surplus == 0:
-            price = min(max(_reference(s, row), lowest), buy)
+            price = min(max(reference_of(s, row), lowest), buy)
             step = I(BY_REFERENCE)
     return _result(door(s), row, price, step)
 

@@ -6,8 +6,10 @@ everything else comes here.  Each function handles one command at offset `c` of 
 
 from __future__ import annotations
 
+from engine.core.accounts import exceeds, killed, move_lots
 from engine.core.book import append, far_full, is_far, join, stops_full, wait_as_stop
 from engine.core.calls import count_lots, edge_of
+from engine.core.controls import beyond_band, outside_contract, outside_limits, too_dear
 from engine.core.events import WAITS, put_body, put_head, put_id, put_order_row, reject_place
 from engine.core.ids import add_id, find_id, fold_low, index_order, is_client_id, root_of
 from engine.core.lane import I, inline, outline
@@ -19,6 +21,8 @@ from engine.core.layout import (
     BEARS,
     BEST,
     BUMP,
+    BY_ACCOUNT,
+    BY_VALUE,
     CALLING,
     CLOSE,
     CLOSE_KNOWN,
@@ -37,6 +41,8 @@ from engine.core.layout import (
     FLAG_TYPE,
     FLAGS,
     FREE,
+    GATE,
+    GATED,
     GIVES_UP,
     ICEBERG,
     ID_LIMIT,
@@ -44,6 +50,7 @@ from engine.core.layout import (
     INSTRUMENT,
     INSTRUMENT_WORDS,
     INSTRUMENTS,
+    KILLED,
     LEAVERS,
     LEAVES,
     LEVEL,
@@ -78,13 +85,14 @@ from engine.core.layout import (
     SHOWN,
     SMP_KEY,
     STOPPED,
+    SUSPENDED,
     TELL_AT,
     TELL_TO,
     TIME,
     TOTAL,
     UNPRICED,
 )  # fmt: skip
-from engine.core.matching import bring_in, cancel_incoming, fok_fills
+from engine.core.matching import bring_in, cancel_incoming, fok_fills, within_bounds
 from engine.core.memory import core, door
 from engine.core.stops import carry_out_stop, is_reached
 from engine.phases import Mode, Permit
@@ -118,6 +126,7 @@ DUPLICATE, WRONG_PHASE, TOO_MUCH = int(Code.DUPLICATE), int(Code.PHASE), int(Cod
 TICK_SIZE, PRICE_BAND, WOULD_TAKE = int(Code.TICK_SIZE), int(Code.PRICE_BAND), int(Code.POST_ONLY)
 DAY_ID_LIMIT, ORDERS_FULL, FAR_FULL = int(Code.DAY_ID_LIMIT), int(Code.ORDERS_FULL), int(Code.FAR_LEVELS_FULL)
 STOPS_FULL = int(Code.STOP_LEVELS_FULL)
+PRICE_LIMIT, MOVING_BAND, TOO_DEAR = int(Code.PRICE_LIMIT), int(Code.MOVING_BAND), int(Code.MAX_ORDER_VALUE)
 LIMIT, MARKET, STOP = int(OrdType.LIMIT), int(OrdType.MARKET), int(OrdType.STOP)
 STOP_LIMIT, MARKET_TO_LIMIT = int(OrdType.STOP_LIMIT), int(OrdType.MARKET_TO_LIMIT)
 GTC, IOC, FOK, GTD = int(TimeInForce.GTC), int(TimeInForce.IOC), int(TimeInForce.FOK), int(TimeInForce.GTD)
@@ -184,6 +193,7 @@ def enter(s, c, x, account, instrument, order_id, price, qty, leaves, key, extra
     s.n8[x * NODE8 + PRICE] = price
     index_order(s, order_id, x)
     s.acc[account * ACCOUNT_WORDS + OPEN_ORDERS] += 1
+    move_lots(s, account, instrument, ((w0 >> 8) & 3) - 1, leaves, I(0))
 
 
 @outline
@@ -327,7 +337,7 @@ def is_lasting(tif):
 
 @outline
 def _gates(d, c, row, g):
-    """R9 to R13 and R59 of a place; 0 or the code."""
+    """R77, R9 to R13, R59, R66 to R68, R76 and R74 of a place; 0 or the code."""
     s = core(d)
     w0 = s.cmd[c]
     ord_type = (w0 >> 16) & 255
@@ -336,6 +346,9 @@ def _gates(d, c, row, g):
     permits = s.ins[row + PERMITS]
     mode = permits >> MODE_AT
     needed = _needed(ord_type, tif, high_word(s.cmd[c + 11]))
+    account = s.cmd[c + 15] & 0xFFFFFFFF
+    if s.acc[account * ACCOUNT_WORDS + GATE] & KILLED != 0:
+        return killed(door(s), account)
     if needed & permits != needed or (permits & LASTING_ONLY != 0 and not is_lasting(tif)):
         return I(WRONG_PHASE)
     if s.cmd[c + 3] > s.ins[row + MAX_QTY]:
@@ -343,16 +356,46 @@ def _gates(d, c, row, g):
     if flags & (HAS_PRICE | HAS_STOP) != 0 and flags & OFF_TICK != 0:
         return I(TICK_SIZE)
     price = s.cmd[c + 2]
-    if flags & HAS_PRICE != 0 and (price < s.ins[row + MIN_PRICE] or price > s.ins[row + MAX_PRICE]):
+    if flags & HAS_PRICE != 0 and outside_contract(s, row, price):
         return I(PRICE_BAND)
     stop = s.cmd[c + 10]
-    if flags & HAS_STOP != 0 and (stop < s.ins[row + MIN_PRICE] or stop > s.ins[row + MAX_PRICE]):
+    if flags & HAS_STOP != 0 and outside_contract(s, row, stop):
         return I(PRICE_BAND)
+    suspended = ord_type == LIMIT and outside_limits(s, row, price)
+    if flags & HAS_PRICE != 0 and outside_limits(s, row, price):
+        if not is_lasting(tif) or high_word(s.cmd[c + 11]) != 0:
+            return I(PRICE_LIMIT)
+    if s.ins[row + GATED] & BY_VALUE != 0:
+        if flags & HAS_PRICE != 0 and not suspended and beyond_band(s, row, g, price):
+            return I(MOVING_BAND)
+        if too_dear(s, row, _worth(door(s), c, row, g), s.cmd[c + 3]):
+            return I(TOO_DEAR)
     if mode == AT_THE_CLOSE and (s.ins[row + CLOSE_KNOWN] == 0 or price != s.ins[row + CLOSE]):
         return I(BAD_CLOSE)
-    if flags & POST_ONLY != 0 and mode >= IN_CONTINUOUS and (price - s.ins[row + BEST + 1 - g]) * (1 - 2 * g) >= 0:
-        return I(WOULD_TAKE)
+    if flags & POST_ONLY != 0 and mode >= IN_CONTINUOUS and not suspended:
+        if (price - s.ins[row + BEST + 1 - g]) * (1 - 2 * g) >= 0:
+            return I(WOULD_TAKE)
+    if s.ins[row + GATED] & BY_ACCOUNT != 0 or s.acc[account * ACCOUNT_WORDS + GATE] != 0:
+        return exceeds(door(s), account, row // INSTRUMENT_WORDS, g, s.cmd[c + 3], I(0), _worth(door(s), c, row, g),
+                       True, True)  # fmt: skip
     return I(0)
+
+
+@outline
+def _worth(d, c, row, g):
+    """The price by which a place is valued (R66)."""
+    s = core(d)
+    w0 = s.cmd[c]
+    ord_type = (w0 >> 16) & 255
+    tif = (w0 >> 24) & 255
+    if ord_type == LIMIT or ord_type == STOP_LIMIT:
+        return s.cmd[c + 2]
+    if ord_type == STOP:
+        return s.cmd[c + 10]
+    if s.ins[row + PERMITS] >> MODE_AT >= IN_CONTINUOUS and tif != AT_CLOSE:
+        _, price = _protected(s, row, g)
+        return price
+    return edge_of(s, row, g)
 
 
 @inline
@@ -460,7 +503,10 @@ def place_other(d, n, c):
     display = low_word(s.cmd[c + 11])
     if display != 0 and display < s.cmd[c + 3]:
         extra |= ICEBERG
-    rests = not stop and not aside and (extra & GIVES_UP == 0 or extra & UNPRICED != 0)
+    if ord_type == LIMIT and outside_limits(s, row, price):
+        extra |= SUSPENDED
+        trades = False
+    rests = not stop and not aside and (extra & GIVES_UP == 0 or extra & UNPRICED != 0) and extra & SUSPENDED == 0
     code = room_for(door(s), c, row, g, price, rests, waits)
     if code != 0:
         return reject_place(door(s), n, c, code)
@@ -491,7 +537,7 @@ def _admit(d, n, c, key, price, extra, trades, stop):
     if tif == GTD:
         s.more[x * MORE_WORDS + EXPIRE] = s.cmd[c + 12]
         h[NEXT_EXPIRY] = min(h[NEXT_EXPIRY], s.cmd[c + 12])
-    inactive = I(INACTIVE) if stop or extra & PARKED != 0 else I(0)
+    inactive = I(INACTIVE) if stop or extra & (PARKED | SUSPENDED) != 0 else I(0)
     put_head(s, n, I(ACCEPTED), instrument, account, s.ins[row + PHASE], I(0),
              (inactive << 16) | (((w0 >> 8) & 3) << 24) | (((w0 >> 16) & 7) << 32) | (tif << 40), h[SEQ])  # fmt: skip
     put_body(s, n, price, qty, qty, I(0), display, s.cmd[c + 10] if stop else I(0))
@@ -502,7 +548,7 @@ def _admit(d, n, c, key, price, extra, trades, stop):
         return n
     if stop:
         return carry_out_stop(door(s), n, x, s.cmd[c + 10])
-    if extra & PARKED != 0:
+    if extra & (PARKED | SUSPENDED) != 0:
         append(s, s.ins[row + ASIDE], x)
         return n
     mode = s.ins[row + PERMITS] >> MODE_AT
@@ -521,10 +567,11 @@ def _come_in(d, n, c, x, row, g, price, trades):
     key = I(s.n4[x * NODE4 + SMP_KEY])
     smp = (flags >> FLAG_SMP) & 7
     minimum = high_word(s.cmd[c + 11])
-    if minimum != 0 and not (trades and fok_fills(door(s), row, 1 - g, price, minimum, key, smp)):
+    limit = within_bounds(s, x, price)
+    if minimum != 0 and not (trades and fok_fills(door(s), row, 1 - g, limit, minimum, key, smp)):
         return cancel_incoming(door(s), n, x, I(BY_MINIMUM))
     s.h[FIRST_TRADE] = s.h[NEXT_TRADE]
-    if trades and ((flags >> FLAG_TIF) & 7 != FOK or fok_fills(door(s), row, 1 - g, price, qty, key, smp)):
+    if trades and ((flags >> FLAG_TIF) & 7 != FOK or fok_fills(door(s), row, 1 - g, limit, qty, key, smp)):
         bring_in(s, x, price, True)
     else:
         bring_in(s, x, price, False)

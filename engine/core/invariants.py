@@ -16,7 +16,13 @@ from engine.core.layout import (
     BITS2,
     BUMP,
     BUYS,
+    BY_ACCOUNT,
     CALLING,
+    CAP,
+    CCY,
+    CHECKED,
+    COMMODITY,
+    COST_WORDS,
     DIRECT_MASK,
     DISPLAY,
     ENTRY,
@@ -28,6 +34,8 @@ from engine.core.layout import (
     FAR_LEVELS,
     FLAGS,
     FREE,
+    GATE,
+    GATED,
     GIVES_UP,
     ICEBERG,
     INSTRUMENT,
@@ -39,6 +47,8 @@ from engine.core.layout import (
     LEVEL,
     LEVELS,
     LIVE,
+    MAX_PRICE,
+    MIN_PRICE,
     MODE_AT,
     MORE_WORDS,
     NEXT,
@@ -50,21 +60,31 @@ from engine.core.layout import (
     ORDER_BASE,
     ORDER_ID,
     OUTSIDE,
+    OWNER,
     PARKED,
+    PER_LOT,
     PERMITS,
     PHASE,
+    POSITION,
+    POSITION_WORDS,
     PREV,
     PRICE,
     QTY,
+    REQUIRED,
+    RESTATING,
     SHOWN,
     SPILL_MASK,
     SPILLED,
+    STAGE,
     STOPPED,
     STOPS,
+    STRIDE,
+    SUSPENDED,
     UNPRICED,
     WINDOW,
     WINDOW_LO,
     WORDS2,
+    WORST,
 )  # fmt: skip
 from engine.core.state import Arrays
 from engine.phases import Mode
@@ -119,6 +139,10 @@ def _check_more(arrays: Arrays, x: int) -> None:
     flags, leaves = int(arrays.n4[x * NODE4 + FLAGS]), int(arrays.n4[x * NODE4 + LEAVES])
     assert not flags & OUTSIDE, "what is in the book is not outside"
     assert not flags & GIVES_UP or flags & UNPRICED, "what gives up rests only in a call"
+    row = int(arrays.n4[x * NODE4 + INSTRUMENT]) * INSTRUMENT_WORDS
+    assert arrays.ins[row + MIN_PRICE] <= arrays.n8[x * NODE8 + PRICE] <= arrays.ins[row + MAX_PRICE], (
+        "what is in the book is within the daily limits (R67)"
+    )
     if flags & ICEBERG:
         display, shown = (int(arrays.more[x * MORE_WORDS + field]) for field in (DISPLAY, SHOWN))
         assert 0 < shown <= min(display, leaves), "an iceberg shows some of its lots"
@@ -141,7 +165,7 @@ def _check_outside(arrays: Arrays, number: int, live: dict[int, int]) -> None:
         if int(ins[row + PHASE]) == Phase.CONTINUOUS and ins[row + LAST_ID]:
             last = int(ins[row + LAST])
             assert best < last if g == 0 else best > last, "no stop waits that the last trade reaches (R60)"
-    _walk(arrays, int(ins[row + ASIDE]), PARKED, 0, live)
+    _walk(arrays, int(ins[row + ASIDE]), PARKED | SUSPENDED, 0, live)
     if ins[row + CALLING]:
         assert int(ins[row + PERMITS]) >> MODE_AT == Mode.CALL, "sums are kept in calls only"
         assert int(ins[row + BUYS]) == sum(
@@ -160,7 +184,12 @@ def _walk(arrays: Arrays, level: int, flag: int, side: int, live: dict[int, int]
     while x != level:
         flags = int(n4[x * NODE4 + FLAGS])
         assert int(n4[x * NODE4 + PREV]) == before and int(n4[x * NODE4 + LEVEL]) == level
-        assert flags & OUTSIDE == flag and side in (0, flags & 3)
+        assert flags & OUTSIDE & flag and not flags & OUTSIDE & ~flag and side in (0, flags & 3)
+        if flags & SUSPENDED:
+            row, price = int(n4[x * NODE4 + INSTRUMENT]) * INSTRUMENT_WORDS, int(n8[x * NODE8 + PRICE])
+            assert not arrays.ins[row + MIN_PRICE] <= price <= arrays.ins[row + MAX_PRICE], (
+                "a suspended order is outside"
+            )
         order_id = int(n8[x * NODE8 + ORDER_ID])
         assert order_id > 0 and order_id not in live, "an order waits once"
         live[order_id] = x
@@ -219,6 +248,50 @@ def _check_orders(arrays: Arrays, live: dict[int, int]) -> None:
     assert free + len(live) == int(h[BUMP]) - int(h[ORDER_BASE]), "every record is live or free"
 
 
+def _check_positions(state: Any, live: dict[int, int]) -> None:
+    """Positions sum to zero, open lots are those of the live orders, and what follows from both is kept (R71-R76)."""
+    arrays: Arrays = state.arrays
+    stride, accounts, count = int(arrays.h[STRIDE]), int(arrays.h[ACCOUNTS]), int(arrays.h[INSTRUMENTS])
+    cells = arrays.pos.reshape(-1, stride, POSITION_WORDS)
+    if int(arrays.h[STAGE]) != RESTATING:
+        assert not cells[: accounts + 1, :, POSITION].sum(axis=0).any(), "positions sum to zero"
+    lots: dict[tuple[int, int, int], int] = {}
+    for x in live.values():
+        n4 = arrays.n4[x * NODE4 : (x + 1) * NODE4]
+        key = int(n4[ACCOUNT]), int(n4[INSTRUMENT]), int(n4[FLAGS]) & 3
+        lots[key] = lots.get(key, 0) + int(n4[LEAVES])
+    sums: dict[tuple[int, int], list[int]] = {}
+    for account in range(1, accounts + 1):
+        acc = arrays.acc[account * ACCOUNT_WORDS : (account + 1) * ACCOUNT_WORDS]
+        required = 0
+        for number in range(1, count + 1):
+            position, buys, sells, held = (int(word) for word in cells[account, number])
+            assert (buys, sells) == tuple(lots.get((account, number, side), 0) for side in (1, 2)), (
+                "open lots are known"
+            )
+            row = arrays.ins[number * INSTRUMENT_WORDS : (number + 1) * INSTRUMENT_WORDS]
+            one = sums.setdefault((int(acc[OWNER]), int(row[COMMODITY])), [0, 0, 0])
+            for place, lot in enumerate((position, buys, sells)):
+                one[place] += lot
+            if acc[GATE] & CHECKED:
+                at = (int(acc[CCY]) * stride + number) * COST_WORDS
+                per_lot, worst = int(arrays.cost[at + PER_LOT]), int(arrays.cost[at + WORST])
+                most = max(abs(position + buys), abs(position - sells))
+                assert held == ((per_lot - 1) * most + worst * (buys + sells) if per_lot else 0), (
+                    "what is held is known"
+                )
+                required += held
+            else:
+                assert not held, "nothing is held for an account that is not checked"
+        assert not acc[GATE] & CHECKED or int(acc[REQUIRED]) == required, "the margin is the sum of what is held"
+    own = arrays.own.reshape(-1, stride, POSITION_WORDS)
+    for commodity in {place for _, place in sums}:
+        rows = arrays.ins.reshape(-1, INSTRUMENT_WORDS)[1 : count + 1]
+        if all(row[GATED] & BY_ACCOUNT for row in rows if row[COMMODITY] == commodity):
+            for (owner, place), three in sums.items():
+                assert place != commodity or own[owner, place, :CAP].tolist() == three, "an owner's lots are summed up"
+
+
 def check(state: Any) -> None:
     """Assert every structural truth of a state (engine.apply.State) that has no work pending."""
     assert not state.pending
@@ -234,3 +307,4 @@ def check(state: Any) -> None:
                 "no book is crossed where orders trade"
             )
     _check_orders(arrays, live)
+    _check_positions(state, live)

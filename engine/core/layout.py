@@ -23,24 +23,29 @@ GIVES_UP = 1 << 13  # what it cannot trade at once is canceled: ioc, fok, market
 UNPRICED = 1 << 14  # ranks at the edge of the band in a call (R51)
 STOPPED = 1 << 15  # waits as a stop (R60)
 PARKED = 1 << 16  # kept aside for the closing call (R58)
-APART = UNPRICED | STOPPED | PARKED
-OUTSIDE = STOPPED | PARKED  # live, but not in the book
+SUSPENDED = 1 << 17  # kept aside until its price is within the daily limits (R67)
+OUTSIDE = STOPPED | PARKED | SUSPENDED  # live, but not in the book
+APART = UNPRICED | OUTSIDE
 
 # What few orders have (int64, by record)
 SHOWN, DISPLAY, EXPIRE = range(3)
 MORE_WORDS = 4
 
 # Instrument rows (int64); pairs are (buy, sell)
-PHASE, MIN_PRICE, MAX_PRICE, MAX_QTY, PROTECTION, WINDOW_LO, WINDOW, PERMITS = range(8)
+PHASE, MIN_PRICE, MAX_PRICE, MAX_QTY, GATED, WINDOW_LO, WINDOW, PERMITS = range(
+    8
+)  # GATED: BY_VALUE | BY_TRIGGER | BY_ACCOUNT
 LEVELS, BEST, BITS0, BITS1, BITS2, FAR_COUNT, FAR_BASE = 8, 10, 12, 14, 16, 18, 20
 WORDS2, FAR_LEVELS = 22, 23
 LAST, LAST_ID, REFERENCE, CLOSE, CLOSE_KNOWN, ASIDE = range(24, 30)  # ASIDE: level of the orders kept aside
-EDGE_PRICED = 30  # pair, in a call: priced orders at the edge of the band
+EDGE_PRICED = 30  # pair, in a call: priced orders at the edge of the limits
 # The second half is a book of its own, of the stops that wait, by stop price and without a window: buy stops are its
 # sell side (the lowest first), sell stops its buy side (the highest first).  What of its fields a book without window
 # has no use for holds the call.
 STOPS = 32
 HIGH, LOW, OVERRIDE, GROUP, CALLING = STOPS, STOPS + 1, STOPS + 2, STOPS + 3, STOPS + 4
+PROTECTION = STOPS + 8
+COMMODITY = STOPS + 9
 DIRTY = STOPS + 7
 TREE = STOPS + 24  # pair: sums of the lots by price
 TOLD_PRICE, TOLD_VOLUME, TOLD_SURPLUS, TOLD_STEP = range(STOPS + 26, STOPS + 30)
@@ -51,9 +56,34 @@ OUTSIDE_LEVELS = 2 * MAX_STOP_LEVELS + 1  # of an instrument: stop prices of bot
 NO_BUY, NO_SELL = -(1 << 62), 1 << 62  # best price of an empty side
 MODE_AT = 16  # PERMITS holds the Permit bits of the phase, and from this bit on its Mode
 
+# Price controls of an instrument (int64, by instrument); MIN_PRICE and MAX_PRICE of its row are the daily limits
+BAND_MIN, BAND_MAX, MAX_VALUE, BAND, BOUND_LOW, BOUND_HIGH, TRIGGERED, EXTENSIONS = range(8)
+TICKS, SLICE_NS = 8, 10  # pairs: short and long window
+SETTLEMENT, STEP, RUN_SIDE, LOCKED = range(12, 16)
+SLICES = 16  # of either window 8 slices of three words: number, highest, lowest price
+SLICE_WORDS, WINDOW_WORDS = 3, 24
+CONTROL_WORDS = 64
+NO_SLICE = -100  # number of a slice that holds no trade
+# GATED of an instrument's row: whether orders have to take the longer way
+BY_VALUE, BY_TRIGGER, BY_ACCOUNT = 1, 2, 4
+
 # Account rows (int64)
-MEMBER, OWNER, OPEN_ORDERS = range(3)
-ACCOUNT_WORDS = 4
+MEMBER, OWNER, OPEN_ORDERS, GATE, CCY, BALANCE, REQUIRED = range(7)
+ACCOUNT_WORDS = 8
+KILLED_ONE, KILLED_MEMBER, KILLED_ALL, CHECKED = 1, 2, 4, 8  # bits of GATE
+KILLED = KILLED_ONE | KILLED_MEMBER | KILLED_ALL
+
+# Positions (int64), by account and instrument, and the same sums by beneficial owner and commodity, with the cap in
+# the place of what is held; 1 + g is the open lots of side g
+POSITION, BUYS_OPEN, SELLS_OPEN, HELD = range(4)
+CAP = 3
+POSITION_WORDS = 4
+# What an instrument costs accounts of a currency (int64), by currency and instrument: value of a tick of a lot as a
+# fraction (denominator 0: no fixing), margin per lot + 1 (0: none set), fees, their basis (FEES_*), worst fee per lot.
+# The exchange's income stands in the first word of instrument 0.
+VALUE, VALUE_OF, PER_LOT, TAKER, MAKER, AUCTION, BASIS, WORST = range(8)
+COST_WORDS = 8
+FEES_BY_LOT, FEES_IN_BPS = 1, 2
 
 # Entries of the day's client ids (int64): 4 words of text, then
 ENTRY_ORDER, ENTRY_PLACE, ENTRY_END, ENTRY_QTY = 4, 5, 6, 7
@@ -76,15 +106,16 @@ WORK_AT, WORK_COUNT, WORK_STEP, WORK_SUB = range(38, 42)  # what entering a phas
 TELL_AT, TELL_TO = 42, 43  # instruments whose indicative is to be told (R53)
 CLOSING, CLOSING_OF = 44, 45  # kind of the closing event, and whose (account, instrument, side)
 UNCROSS_PRICE, UNCROSS_LEFT, UNCROSS_VOLUME = 46, 47, 48
+STRIDE = 50  # of positions and costs: places per account, owner or currency
 STUCK = 49  # whether the next event has no room: only then is work put off, so that the last event knows it is that
 RULE_OF = 64  # rule number of each code
-ADDRESSES = 112  # of the arrays, in the order of memory.Core; they mean nothing outside the process
-HEADER_WORDS = 128
+ADDRESSES = 128  # of the arrays, in the order of memory.Core; they mean nothing outside the process
+HEADER_WORDS = 148
 
 # CURSOR
 IDLE, MATCHING, CANCELING, SETTLING = range(4)
 # STAGE
 FRESH, RESTATING, OPEN = range(3)
 # Bits of a word of the work list, above the instrument's number
-ENTERS_CALL, ACTIVATES, UNCROSSES, IF_CROSSED, SETS_CLOSE, ELECTS = (1 << bit for bit in range(32, 38))
+ENTERS_CALL, ACTIVATES, UNCROSSES, IF_CROSSED, SETS_CLOSE, ELECTS, REVIEWS = (1 << bit for bit in range(32, 39))
 NEVER = (1 << 63) - 1

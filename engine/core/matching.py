@@ -6,6 +6,7 @@ current only where the work is put aside or another function has to read them.
 
 from __future__ import annotations
 
+from engine.core.accounts import book_trade, move_lots, position_at
 from engine.core.book import (
     append,
     far_full,
@@ -18,14 +19,17 @@ from engine.core.book import (
     unlink,
     vacate,
 )  # fmt: skip
-from engine.core.calls import count_lots
+from engine.core.calls import begin_call, count_lots, forget_told
+from engine.core.controls import bounded, control_of, note_window
 from engine.core.events import (
     CANCELED,
     PREVENTED,
     TRADE,
     order_attributes,
     put_bearing,
+    put_body,
     put_canceled,
+    put_head,
     put_order_row,
     put_trade,
 )  # fmt: skip
@@ -35,20 +39,26 @@ from engine.core.layout import (
     ACCOUNT,
     ACCOUNT_WORDS,
     BEST,
+    BUYS_OPEN,
+    BY_ACCOUNT,
+    BY_TRIGGER,
     CALLING,
     CAPACITY,
     CURSOR,
     CURSOR_AT,
     CURSOR_RECORD,
+    DIRTY,
     DISPLAY,
     ELECT,
     ENTRY_END,
+    EXTENSIONS,
     FIRST_TRADE,
     FLAG_SMP,
     FLAG_TIF,
     FLAG_TYPE,
     FLAGS,
     FREE,
+    GATED,
     GIVES_UP,
     HIGH,
     ICEBERG,
@@ -63,6 +73,7 @@ from engine.core.layout import (
     LIVE,
     LOW,
     MATCHING,
+    MODE_AT,
     MORE_WORDS,
     NEXT,
     NEXT_TRADE,
@@ -70,9 +81,12 @@ from engine.core.layout import (
     NODE8,
     OPEN_ORDERS,
     ORDER_ID,
+    OVERRIDE,
     PARKED,
     PENDING,
+    PERMITS,
     PHASE,
+    POSITION,
     PREV,
     PRICE,
     QTY,
@@ -82,9 +96,15 @@ from engine.core.layout import (
     STOPPED,
     STOPS,
     STUCK,
+    SUSPENDED,
+    TELL_AT,
+    TELL_TO,
+    TRIGGERED,
     UNPRICED,
 )  # fmt: skip
 from engine.core.memory import core, door
+from engine.phases import PHASES
+from engine.schema import OVERRIDE as TO_OVERRIDE
 from engine.schema import EventKind, OrdStatus, OrdType, Phase, Reason, Smp, TimeInForce
 
 FILLED, ENDED_CANCELED, ENDED_EXPIRED = int(OrdStatus.FILLED), int(OrdStatus.CANCELED), int(OrdStatus.EXPIRED)
@@ -93,7 +113,9 @@ CANCEL_BOTH, DECREMENT = int(Smp.CANCEL_BOTH), int(Smp.DECREMENT)
 IOC, FOK = int(TimeInForce.IOC), int(TimeInForce.FOK)
 LIMIT, MARKET, MARKET_TO_LIMIT = int(OrdType.LIMIT), int(OrdType.MARKET), int(OrdType.MARKET_TO_LIMIT)
 REFRESHED, ACTIVATED = int(EventKind.ORDER_REFRESHED), int(EventKind.ORDER_ACTIVATED)
-CONTINUOUS = int(Phase.CONTINUOUS)
+CONTINUOUS, VOLATILITY_AUCTION = int(Phase.CONTINUOUS), int(Phase.VOLATILITY_AUCTION)
+VOLATILITY_PERMITS = int(PHASES[Phase.VOLATILITY_AUCTION].permits | PHASES[Phase.VOLATILITY_AUCTION].mode << MODE_AT)
+PHASE_CHANGED = int(EventKind.PHASE_CHANGED)
 EVENTS_AT_ONCE = 4  # a prevention that ends both orders makes three, and what is left of an order one
 BY_IOC, BY_FOK, BY_PROTECTION = int(Reason.IOC), int(Reason.FOK), int(Reason.PROTECTION)
 BY_SELF_MATCH, BY_LEVELS = int(Reason.SELF_MATCH), int(Reason.LEVELS_FULL)
@@ -109,7 +131,11 @@ def release(s, x, status):
     b = close_entry(s, x, I(status))
     s.ids[b + ENTRY_END] = (I(status) << 40) | (I(s.n4[r4 + QTY]) - I(s.n4[r4 + LEAVES]))
     unindex_order(s, s.n8[x * NODE8 + ORDER_ID], x)
-    s.acc[I(s.n4[r4 + ACCOUNT]) * ACCOUNT_WORDS + OPEN_ORDERS] -= 1
+    account = I(s.n4[r4 + ACCOUNT])
+    s.acc[account * ACCOUNT_WORDS + OPEN_ORDERS] -= 1
+    left = I(s.n4[r4 + LEAVES])
+    if left != 0:
+        move_lots(s, account, I(s.n4[r4 + INSTRUMENT]), (I(s.n4[r4 + FLAGS]) & 3) - 1, -left, I(0))
     s.n8[x * NODE8 + ORDER_ID] = 0
     s.n4[r4 + NEXT] = h[FREE]
     h[FREE] = x
@@ -123,7 +149,7 @@ def withdraw(d, x):
     flags = I(s.n4[x * NODE4 + FLAGS])
     if flags & STOPPED != 0:
         return stop_waiting(door(s), x)
-    if flags & PARKED != 0:
+    if flags & (PARKED | SUSPENDED) != 0:
         unlink(s, x)
         return I(0)
     row = I(s.n4[x * NODE4 + INSTRUMENT]) * INSTRUMENT_WORDS
@@ -187,6 +213,8 @@ def prevent(d, n, x, m, q):
         s.n4[m4 + QTY] = I(s.n4[m4 + QTY]) - lots
         s.n4[r4 + LEAVES] = q_after
         s.n4[r4 + QTY] = qty - lots
+        move_lots(s, I(s.n4[r4 + ACCOUNT]), instrument, (flags & 3) - 1, -lots, I(0))
+        move_lots(s, I(s.n4[m4 + ACCOUNT]), instrument, 2 - (flags & 3), -lots, I(0))
         if I(s.n4[m4 + FLAGS]) & ICEBERG != 0:
             s.more[m * MORE_WORDS + SHOWN] = min(s.more[m * MORE_WORDS + SHOWN], rest_after)
         if rest_after == 0:
@@ -262,6 +290,8 @@ def _trade_shown(d, n, x, m, q):
               order_attributes(flags), s.n8[x * NODE8 + ORDER_ID], s.n8[m * NODE8 + PRICE], f, q,
               I(s.n4[x * NODE4 + QTY]) - q, trade_id, s.n8[m * NODE8 + ORDER_ID], I(s.n4[m4 + ACCOUNT]), I(0),
               rest)  # fmt: skip
+    book_trade(door(s), n, instrument, I(s.n4[x * NODE4 + ACCOUNT]), (flags & 3) - 1, I(s.n4[m4 + ACCOUNT]),
+               s.n8[m * NODE8 + PRICE], f)  # fmt: skip
     n += 1
     s.n4[m4 + LEAVES] = rest
     if rest == 0:
@@ -285,6 +315,9 @@ def note_trades(d, row, first, last):
     h = s.h
     s.ins[row + LAST] = last
     s.ins[row + LAST_ID] = h[NEXT_TRADE] - 1
+    if s.ins[row + GATED] & BY_TRIGGER != 0:
+        note_window(door(s), row, first)
+        note_window(door(s), row, last)
     high = max(first, last)
     low = min(first, last)
     if h[ELECT] != 0:
@@ -319,6 +352,8 @@ def sweep(s, n, x, row, og, limit, q):
     trades = h[NEXT_TRADE]
     first = s.ins[row + BEST + og]
     last = first
+    counted = s.ins[row + GATED] & BY_ACCOUNT != 0
+    done = I(0)
     while q > 0:
         price = s.ins[row + BEST + og]
         if (limit - price) * sign < 0:
@@ -348,6 +383,13 @@ def sweep(s, n, x, row, og, limit, q):
             h[NEXT_TRADE] = trade_id + 1
             put_trade(s, n, I(TRADE), instrument, account, phase, attributes, order_id, price, f, q, qty - q,
                       trade_id, s.n8[m * NODE8 + ORDER_ID], I(s.n4[m4 + ACCOUNT]), I(0), rest)  # fmt: skip
+            if counted:
+                book_trade(door(s), n, instrument, account, 1 - og, I(s.n4[m4 + ACCOUNT]), price, f)
+            else:
+                p = position_at(s, I(s.n4[m4 + ACCOUNT]), instrument)
+                s.pos[p + POSITION] -= sign * f
+                s.pos[p + BUYS_OPEN + og] -= f
+                done += f
             n += 1
             s.n4[m4 + LEAVES] = rest
             if rest > 0:
@@ -374,6 +416,10 @@ def sweep(s, n, x, row, og, limit, q):
             break
         if met:
             n, q = prevent(door(s), n, x, m, q)
+    if done != 0:
+        p = position_at(s, account, instrument)
+        s.pos[p + POSITION] += sign * done
+        s.pos[p + BUYS_OPEN + 1 - og] -= done
     if h[NEXT_TRADE] != trades:
         note_trades(door(s), row, first, last)
     return n, q
@@ -407,10 +453,21 @@ def bring_in(s, x, limit, trades):
 
     All but the commonest ways in go by this, so that matching is compiled into few functions."""
     h = s.h
+    if trades and s.ins[I(s.n4[x * NODE4 + INSTRUMENT]) * INSTRUMENT_WORDS + GATED] & BY_TRIGGER != 0:
+        limit = within_bounds(s, x, limit)
     h[CURSOR] = MATCHING if trades else SETTLING
     h[CURSOR_RECORD] = x
     h[CURSOR_AT] = limit
     h[PENDING] = 1
+
+
+@inline
+def within_bounds(s, x, limit):
+    """How far the order in record x may trade (R69)."""
+    row = I(s.n4[x * NODE4 + INSTRUMENT]) * INSTRUMENT_WORDS
+    if s.ins[row + GATED] & BY_TRIGGER == 0 or s.ins[row + PHASE] != CONTINUOUS:
+        return limit
+    return bounded(door(s), row, (I(s.n4[x * NODE4 + FLAGS]) & 3) - 1, limit)
 
 
 @outline
@@ -424,19 +481,58 @@ def go_on(d, n):
     g = (I(s.n4[r4 + FLAGS]) & 3) - 1
     row = I(s.n4[r4 + INSTRUMENT]) * INSTRUMENT_WORDS
     left = I(s.n4[r4 + LEAVES])
-    trades = h[CURSOR] == MATCHING and (limit - s.ins[row + BEST + 1 - g]) * (1 - 2 * g) >= 0
+    price = s.n8[x * NODE8 + PRICE]
+    matches = h[CURSOR] == MATCHING
+    crosses = matches and (price - s.ins[row + BEST + 1 - g]) * (1 - 2 * g) >= 0
     if n + EVENTS_AT_ONCE > h[CAPACITY]:
         gives_up = I(s.n4[r4 + FLAGS]) & GIVES_UP != 0
-        if trades or gives_up or (is_far(s, row, limit) and far_full(door(s), row, g, limit)):
+        if crosses or gives_up or (is_far(s, row, price) and far_full(door(s), row, g, price)):
             h[STUCK] = 1
             return n
     h[CURSOR] = IDLE
-    if trades:
+    if crosses and (limit - s.ins[row + BEST + 1 - g]) * (1 - 2 * g) >= 0:
         n, left = sweep(s, n, x, row, 1 - g, limit, left)
         if h[CURSOR] != IDLE:
             h[STUCK] = 1
             return n
-    return settle(s, n, x, row, g, limit, left)
+    if limit != price and matches and left > 0 and h[INCOMING_ENDED] == 0:
+        if (price - s.ins[row + BEST + 1 - g]) * (1 - 2 * g) >= 0:
+            return _pull(door(s), n, x, row, g, price, left)
+    return settle(s, n, x, row, g, price, left)
+
+
+@outline
+def _pull(d, n, x, row, g, price, left):
+    """The order in record x would trade beyond the bound: a volatility call begins, and it rests there (R69)."""
+    s = core(d)
+    h = s.h
+    instrument = row // INSTRUMENT_WORDS
+    if n + EVENTS_AT_ONCE > h[CAPACITY]:
+        s.n4[x * NODE4 + LEAVES] = left
+        h[CURSOR] = MATCHING
+        h[STUCK] = 1
+        return n
+    s.ins[row + PHASE] = VOLATILITY_AUCTION
+    s.ins[row + PERMITS] = VOLATILITY_PERMITS
+    flags = I(TO_OVERRIDE) if s.ins[row + OVERRIDE] != 0 else I(0)
+    put_head(s, n, I(PHASE_CHANGED), instrument, I(0), I(VOLATILITY_AUCTION), I(0),
+             (flags << 16) | (I(CONTINUOUS) << 48), I(0))  # fmt: skip
+    put_body(s, n, I(0), I(0), I(0), I(0), I(0), I(0))
+    s.ctl[control_of(row) + TRIGGERED] = 1
+    s.ctl[control_of(row) + EXTENSIONS] = 0
+    h[ELECT] = 0
+    n = settle(s, n + 1, x, row, g, price, left)
+    begin_call(door(s), row)
+    forget_told(s, row)
+    s.ins[row + DIRTY] = 1
+    # Stops elected by one act may pull the triggers of several instruments: all are told, by rising number.
+    if h[TELL_AT] > h[TELL_TO]:
+        h[TELL_AT] = instrument
+        h[TELL_TO] = instrument
+    h[TELL_AT] = min(h[TELL_AT], instrument)
+    h[TELL_TO] = max(h[TELL_TO], instrument)
+    h[PENDING] = 1
+    return n
 
 
 @outline
@@ -472,4 +568,4 @@ def rest_as_limit(d, n, x, price):
 
 
 __all__ = ["ENDED_CANCELED", "ENDED_EXPIRED", "bring_in", "cancel_incoming", "cancel_resting", "fok_fills", "go_on",
-           "put_order_row", "release", "rest_as_limit", "settle", "sweep", "withdraw"]  # fmt: skip
+           "put_order_row", "release", "rest_as_limit", "settle", "sweep", "withdraw", "within_bounds"]  # fmt: skip

@@ -6,6 +6,7 @@ hold the way of a plain order in a continuous phase, which is nearly every order
 
 from __future__ import annotations
 
+from engine.core.accounts import exceeds, killed, move_lots
 from engine.core.book import (
     append,
     far_full,
@@ -16,6 +17,7 @@ from engine.core.book import (
     wait_as_stop,
 )  # fmt: skip
 from engine.core.calls import count_lots
+from engine.core.controls import beyond_band, outside_contract, outside_limits, too_dear
 from engine.core.entry import (
     ACCEPTED,
     BAD_EXPIRE,
@@ -27,11 +29,14 @@ from engine.core.entry import (
     LASTING_ONLY,
     LIMIT,
     MALFORMED,
+    MOVING_BAND,
     ORDERS_FULL,
     PRICE_BAND,
+    PRICE_LIMIT,
     STOP,
     STOPS_FULL,
     TICK_SIZE,
+    TOO_DEAR,
     TOO_MUCH,
     UNKNOWN_ACCOUNT,
     WOULD_TAKE,
@@ -49,11 +54,14 @@ from engine.core.ids import add_id, find_id, find_key, find_order, fold_low, is_
 from engine.core.lane import I, inline, outline
 from engine.core.layout import (
     ACCOUNT,
+    ACCOUNT_WORDS,
     ACCOUNTS,
     APART,
     ASIDE,
     BEARS,
     BEST,
+    BY_ACCOUNT,
+    BY_VALUE,
     CALLING,
     CURSOR,
     ENTRY,
@@ -66,6 +74,8 @@ from engine.core.layout import (
     FLAG_TIF,
     FLAG_TYPE,
     FLAGS,
+    GATE,
+    GATED,
     GIVES_UP,
     ICEBERG,
     ID_LIMIT,
@@ -73,6 +83,7 @@ from engine.core.layout import (
     INSTRUMENT,
     INSTRUMENT_WORDS,
     INSTRUMENTS,
+    KILLED,
     LEAVES,
     LEVEL,
     LIVE,
@@ -100,6 +111,7 @@ from engine.core.layout import (
     SMP_KEY,
     STOPPED,
     SUBJECT,
+    SUSPENDED,
     TIME,
 )  # fmt: skip
 from engine.core.matching import ENDED_CANCELED, bring_in, cancel_resting, fok_fills, settle, sweep, withdraw
@@ -163,11 +175,15 @@ def place(s, n, c):
     if not _is_plain(s, c, w0, qty) or instrument > h[INSTRUMENTS]:
         return place_other(door(s), n, c)
     row = instrument * INSTRUMENT_WORDS
-    if s.ins[row + PHASE] != CONTINUOUS:  # an instrument that is not there, 0, is in no phase
+    if (
+        s.ins[row + PHASE] != CONTINUOUS or s.ins[row + GATED] != 0
+    ):  # an instrument that is not there, 0, is in no phase
         return place_other(door(s), n, c)
     account = s.cmd[c + 15] & 0xFFFFFFFF
     if account - 1 >= h[ACCOUNTS] or account == 0:
         return reject_place(door(s), n, c, I(UNKNOWN_ACCOUNT))
+    if s.acc[account * ACCOUNT_WORDS + GATE] != 0:
+        return place_other(door(s), n, c)
     g = ((w0 >> 8) & 255) - 1
     limit_order = (w0 >> 16) & 255 == LIMIT
     tif = (w0 >> 24) & 255
@@ -189,8 +205,8 @@ def place(s, n, c):
     if limit_order:
         if flags & OFF_TICK != 0:
             return reject_place(door(s), n, c, I(TICK_SIZE))
-        if price < s.ins[row + MIN_PRICE] or price > s.ins[row + MAX_PRICE]:
-            return reject_place(door(s), n, c, I(PRICE_BAND))
+        if outside_limits(s, row, price):
+            return place_other(door(s), n, c)
         if post != 0 and (price - best) * sign >= 0:
             return reject_place(door(s), n, c, I(WOULD_TAKE))
         if tif >= IOC:
@@ -290,8 +306,11 @@ def may_leave(s, x, row, permit):
 
 @outline
 def _amend_gates(d, c, x, flags, row, g):
-    """R9, R5 and R16 of an amend of record x; 0 or the code."""
+    """R77, R9, R5 and R16 of an amend of record x; 0 or the code."""
     s = core(d)
+    account = I(s.n4[x * NODE4 + ACCOUNT])
+    if s.acc[account * ACCOUNT_WORDS + GATE] & KILLED != 0:
+        return killed(door(s), account)
     if not may_leave(s, x, row, I(MAY_AMEND)):
         return I(WRONG_PHASE)
     has = I(s.n4[x * NODE4 + FLAGS])
@@ -319,20 +338,64 @@ def _amend_prices(d, c, x, flags, row, g):
     price = s.n8[x * NODE8 + PRICE]
     if flags & HAS_PRICE != 0:
         price = s.cmd[c + 2]
-        if price < s.ins[row + MIN_PRICE] or price > s.ins[row + MAX_PRICE]:
+        if outside_contract(s, row, price):
             return I(PRICE_BAND)
-    if flags & HAS_STOP != 0 and (s.cmd[c + 10] < s.ins[row + MIN_PRICE] or s.cmd[c + 10] > s.ins[row + MAX_PRICE]):
+    if flags & HAS_STOP != 0 and outside_contract(s, row, s.cmd[c + 10]):
         return I(PRICE_BAND)
-    if has & OUTSIDE == 0 and (has >> FLAG_POST) & 1 != 0 and s.ins[row + PERMITS] >> MODE_AT >= IN_CONTINUOUS:
+    if flags & HAS_PRICE != 0 and outside_limits(s, row, price):
+        return I(PRICE_LIMIT)
+    if s.ins[row + GATED] & BY_VALUE != 0:
+        if flags & HAS_PRICE != 0 and beyond_band(s, row, g, price):
+            return I(MOVING_BAND)
+        if flags & (HAS_PRICE | HAS_STOP | HAS_QTY) != 0 and _costs_too_much(door(s), c, x, flags, row, price):
+            return I(TOO_DEAR)
+    in_book = has & OUTSIDE == 0 or (has & SUSPENDED != 0 and flags & HAS_PRICE != 0)
+    if in_book and (has >> FLAG_POST) & 1 != 0 and s.ins[row + PERMITS] >> MODE_AT >= IN_CONTINUOUS:
         if (price - s.ins[row + BEST + 1 - g]) * (1 - 2 * g) >= 0:
             return I(WOULD_TAKE)
+    account = I(s.n4[x * NODE4 + ACCOUNT])
+    if s.ins[row + GATED] & BY_ACCOUNT != 0 or s.acc[account * ACCOUNT_WORDS + GATE] != 0:
+        code = _exceeds(door(s), c, x, flags, account, g, price)
+        if code != 0:
+            return code
     if _brings_id(s, c) and s.h[IDS] >= s.h[ID_LIMIT]:
         return I(DAY_ID_LIMIT)
-    if flags & HAS_PRICE != 0 and has & OUTSIDE == 0 and is_far(s, row, price) and far_full(door(s), row, g, price):
+    if flags & HAS_PRICE != 0 and in_book and is_far(s, row, price) and far_full(door(s), row, g, price):
         return I(FAR_FULL)
     if flags & HAS_STOP != 0 and stops_full(door(s), row, g, s.cmd[c + 10]):
         return I(STOPS_FULL)
     return I(0)
+
+
+@outline
+def _costs_too_much(d, c, x, flags, row, price):
+    """R66 of an amend of record x, which has or gets `price`."""
+    s = core(d)
+    qty = s.cmd[c + 3] if flags & HAS_QTY != 0 else I(s.n4[x * NODE4 + QTY])
+    return too_dear(s, row, _amend_worth(s, c, x, flags, price), qty)
+
+
+@inline
+def _amend_worth(s, c, x, flags, price):
+    """The price by which an amended order is valued, which has or gets `price` (R66)."""
+    has = I(s.n4[x * NODE4 + FLAGS])
+    if has & STOPPED != 0 and (has >> FLAG_TYPE) & 7 == STOP:
+        return s.cmd[c + 10] if flags & HAS_STOP != 0 else stop_price_of(s, x)
+    return price
+
+
+@outline
+def _exceeds(d, c, x, flags, account, g, price):
+    """R76 and R74 of an amend of record x; 0 or the code."""
+    s = core(d)
+    qty = I(s.n4[x * NODE4 + QTY])
+    leaves = I(s.n4[x * NODE4 + LEAVES])
+    total = s.cmd[c + 3] if flags & HAS_QTY != 0 else qty
+    after = max(total - qty + leaves, I(0))
+    raises = total > qty
+    valued = raises or flags & (HAS_PRICE | HAS_STOP) != 0
+    return exceeds(door(s), account, I(s.n4[x * NODE4 + INSTRUMENT]), g, after, leaves,
+                   _amend_worth(s, c, x, flags, price), raises, valued)  # fmt: skip
 
 
 @inline
@@ -379,7 +442,13 @@ def amend(s, n, c):
     row = I(s.n4[r4 + INSTRUMENT]) * INSTRUMENT_WORDS
     g = (has & 3) - 1
     s.h[SUBJECT] = x
-    if s.ins[row + PHASE] != CONTINUOUS or flags & (HAS_STOP | HAS_EXPIRE) != 0 or has & (APART | ICEBERG) != 0:
+    if (
+        s.ins[row + PHASE] != CONTINUOUS
+        or s.ins[row + GATED] != 0
+        or s.acc[account * ACCOUNT_WORDS + GATE] != 0
+        or flags & (HAS_STOP | HAS_EXPIRE) != 0
+        or has & (APART | ICEBERG) != 0
+    ):
         return _amend_other(door(s), n, c, x)
     code = _amend_prices(door(s), c, x, flags, row, g)
     if code != 0:
@@ -398,6 +467,7 @@ def amend(s, n, c):
         _rename(door(s), c, x, account)
     left = total - filled
     keeps = price == old_price and total <= old_qty
+    move_lots(s, account, I(s.n4[r4 + INSTRUMENT]), g, left - leaves, I(0))
     if not keeps:
         leave(s, x, g)
     s.n4[r4 + QTY] = total
@@ -443,8 +513,12 @@ def _amend_other(d, n, c, x):
     if _brings_id(s, c):
         _rename(door(s), c, x, I(s.n4[r4 + ACCOUNT]))
     left = total - filled
+    move_lots(s, I(s.n4[r4 + ACCOUNT]), I(s.n4[r4 + INSTRUMENT]), g, left - leaves, I(0))
     if not keeps:
         withdraw(door(s), x)
+        if flags & HAS_PRICE != 0:
+            has &= ~I(SUSPENDED)
+            s.n4[r4 + FLAGS] = has
     elif s.ins[row + CALLING] != 0 and has & OUTSIDE == 0:
         count_lots(door(s), row, g, I(s.n4[r4 + LEVEL]), price, left - leaves, I(0))
     s.n4[r4 + QTY] = total
@@ -475,7 +549,7 @@ def _amend_other(d, n, c, x):
 def _come_back(d, n, x, row, g, price):
     """An amended order that lost its place: kept aside again, into the book, or incoming (R31)."""
     s = core(d)
-    if I(s.n4[x * NODE4 + FLAGS]) & PARKED != 0:
+    if I(s.n4[x * NODE4 + FLAGS]) & (PARKED | SUSPENDED) != 0:
         append(s, s.ins[row + ASIDE], x)
         return n
     if s.ins[row + PERMITS] >> MODE_AT < IN_CONTINUOUS:

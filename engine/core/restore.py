@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from engine.core.book import join, wait_as_stop
+from engine.core.accounts import BY_MARGIN, overloads
+from engine.core.book import append, join, wait_as_stop
+from engine.core.controls import outside_contract, outside_limits
 from engine.core.entry import (
     DUPLICATE,
     GTD,
@@ -25,22 +27,22 @@ from engine.core.entry import (
 )  # fmt: skip
 from engine.core.events import put_id, put_order_row, reject_place
 from engine.core.ids import find_order
-from engine.core.lane import I, inline, outline
+from engine.core.lane import I, outline
 from engine.core.layout import (
     ACCOUNTS,
+    ASIDE,
     DISPLAY,
     EXPIRE,
     ICEBERG,
     INSTRUMENT_WORDS,
     INSTRUMENTS,
-    MAX_PRICE,
-    MIN_PRICE,
     MORE_WORDS,
     NEXT_EXPIRY,
     RESTORED,
     SEQ,
     SHOWN,
     STOPPED,
+    SUSPENDED,
 )  # fmt: skip
 from engine.core.memory import core, door
 from engine.schema import INACTIVE, MAX_ORDER_QTY, MAX_SMP_ID
@@ -77,11 +79,6 @@ def _restore_form(d, c):
     return order_id >= 1 and order_id < s.h[SEQ] and find_order(s, order_id) == 0
 
 
-@inline
-def _outside_band(s, row, price):
-    return price < s.ins[row + MIN_PRICE] or price > s.ins[row + MAX_PRICE]
-
-
 @outline
 def restore(d, n, c):
     """ORDER_RESTORE, while a trading day is being opened (R45)."""
@@ -104,15 +101,20 @@ def restore(d, n, c):
     ord_type = (w0 >> 16) & 255
     stop = ord_type != LIMIT
     price = s.cmd[c + 2] if ord_type != STOP else I(0)
-    if (ord_type != STOP and _outside_band(s, row, price)) or (stop and _outside_band(s, row, s.cmd[c + 10])):
+    if (ord_type != STOP and outside_contract(s, row, price)) or (stop and outside_contract(s, row, s.cmd[c + 10])):
         return reject_place(door(s), n, c, I(PRICE_BAND))
-    code = room_for(door(s), c, row, g, price, not stop, stop)
+    if overloads(door(s), account, instrument, g, high_word(s.cmd[c + 11])):
+        return reject_place(door(s), n, c, I(BY_MARGIN))
+    suspended = not stop and outside_limits(s, row, price)
+    code = room_for(door(s), c, row, g, price, not stop and not suspended, stop)
     if code != 0:
         return reject_place(door(s), n, c, code)
     x = take_record(s)
     leaves = high_word(s.cmd[c + 11])
     display = low_word(s.cmd[c + 11])
     extra = I(STOPPED) if stop else I(0)
+    if suspended:
+        extra |= SUSPENDED
     if display != 0:
         extra |= ICEBERG
     enter_other(door(s), c, x, account, instrument, s.cmd[c + 8], price, leaves, key, extra)
@@ -123,10 +125,12 @@ def restore(d, n, c):
         h[NEXT_EXPIRY] = min(h[NEXT_EXPIRY], s.cmd[c + 12])
     if stop:
         wait_as_stop(door(s), row, g, x, s.cmd[c + 10])
+    elif suspended:
+        append(s, s.ins[row + ASIDE], x)
     else:
         join(s, row, g, x, price)
     h[RESTORED] += 1
     put_order_row(door(s), n, I(RESTORED_EVENT), x, leaves, display, s.cmd[c + 10] if stop else I(0), I(0),
-                  I(INACTIVE) if stop else I(0))  # fmt: skip
+                  I(INACTIVE) if stop or suspended else I(0))  # fmt: skip
     put_id(s, n, s.cmd, c + 4)
     return n + 1

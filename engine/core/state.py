@@ -16,6 +16,8 @@ from engine.core.layout import (
     ADDRESSES,
     BITS_USED,
     BUMP,
+    CONTROL_WORDS,
+    COST_WORDS,
     DIRECT_MASK,
     ENTRY_WORDS,
     FAR_USED,
@@ -34,11 +36,13 @@ from engine.core.layout import (
     ORDER_BASE,
     ORDER_LIMIT,
     OUTSIDE_LEVELS,
+    POSITION_WORDS,
     RULE_OF,
     SPILL_MASK,
+    STRIDE,
     TELL_AT,
 )  # fmt: skip
-from engine.schema import CODE_RULE, MAX_FAR_LEVELS, Limits
+from engine.schema import CODE_RULE, MAX_CURRENCIES, MAX_FAR_LEVELS, Limits
 
 Words = npt.NDArray[np.int64]
 
@@ -55,12 +59,13 @@ class Arrays:
 
     h header; ins instruments; n4, n8 the records of levels and orders (the same memory as int32 and int64); bits the
     occupancy bitmaps; far the far lists (price, level); tab, ids the client ids; direct, spill the order index;
-    acc accounts; scratch room for sorting; more what few orders have; tree the sums of calls; work what phases bring.
+    acc accounts; scratch room for sorting; more what few orders have; tree the sums of calls; work what phases bring;
+    ctl the price controls; pos positions and open lots, own their sums by owner and commodity; cost margins and fees.
     """
 
     __slots__ = (
-        "acc", "bits", "direct", "far", "h", "handle", "ids", "ins", "more", "n4", "n8", "scratch", "spill", "tab",
-        "tree", "work",
+        "acc", "bits", "cost", "ctl", "direct", "far", "h", "handle", "ids", "ins", "more", "n4", "n8", "own", "pos",
+        "scratch", "spill", "tab", "tree", "work",
     )  # fmt: skip
 
     def __init__(self, limits: Limits) -> None:
@@ -88,7 +93,13 @@ class Arrays:
         self.more: Words = np.zeros((order_base + limits.orders) * MORE_WORDS, np.int64)
         self.tree: Words = np.zeros(limits.levels + 2 * (limits.instruments + 1), np.int64)
         self.work: Words = np.zeros(limits.instruments + 1, np.int64)
+        self.ctl: Words = np.zeros((limits.instruments + 1) * CONTROL_WORDS, np.int64)
+        stride = limits.instruments + 1
+        self.pos: Words = np.zeros((limits.accounts + 1) * stride * POSITION_WORDS, np.int64)
+        self.own: Words = np.zeros((limits.accounts + 1) * stride * POSITION_WORDS, np.int64)
+        self.cost: Words = np.zeros((MAX_CURRENCIES + 1) * stride * COST_WORDS, np.int64)
         self.h: Words = np.zeros(HEADER_WORDS, np.int64)
+        self.h[STRIDE] = stride
         self.h[NEXT_EXPIRY] = NEVER
         self.h[TELL_AT] = 1
         self.h[BUMP] = self.h[ORDER_BASE] = order_base
@@ -102,7 +113,8 @@ class Arrays:
 
         arrays: tuple[npt.NDArray[Any], ...] = (
             self.h, self.ins, self.n4, self.n8, self.bits, self.far, self.tab, self.ids, self.direct, self.spill,
-            self.acc, self.scratch, self.more, self.tree, self.work,
+            self.acc, self.scratch, self.more, self.tree, self.work, self.ctl, self.pos, self.own,
+            self.cost,
         )  # fmt: skip
         for place, array in enumerate(arrays[1:]):
             self.h[ADDRESSES + place] = array.ctypes.data

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from engine.core.book import level_at, stop_price_of, stop_waiting
+from engine.core.controls import outside_limits
 from engine.core.events import put_bearing
 from engine.core.lane import I, inline, outline
 from engine.core.layout import (
@@ -32,13 +33,14 @@ from engine.core.layout import (
     STOPS,
     STUCK,
 )  # fmt: skip
-from engine.core.matching import EVENTS_AT_ONCE, bring_in
+from engine.core.matching import EVENTS_AT_ONCE, bring_in, cancel_incoming
 from engine.core.memory import core, door
-from engine.schema import EventKind, OrdType, Phase
+from engine.schema import EventKind, OrdType, Phase, Reason
 
 TRIGGERED = int(EventKind.ORDER_TRIGGERED)
 LIMIT, MARKET, STOP = int(OrdType.LIMIT), int(OrdType.MARKET), int(OrdType.STOP)
 CONTINUOUS = int(Phase.CONTINUOUS)
+BY_PRICE_LIMIT = int(Reason.PRICE_LIMIT)
 
 
 @inline
@@ -72,6 +74,8 @@ def carry_out_stop(d, n, x, stop_price):
         s.n8[x * NODE8 + PRICE] = price
     n = put_bearing(door(s), n, I(TRIGGERED), x, I(0), stop_price, I(0))
     s.n4[r4 + FLAGS] = (flags & ~I(7 << FLAG_TYPE)) | (kind << FLAG_TYPE)
+    if kind == LIMIT and outside_limits(s, row, price):
+        return cancel_incoming(door(s), n, x, I(BY_PRICE_LIMIT))
     bring_in(s, x, price, meets)
     return n
 

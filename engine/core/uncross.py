@@ -7,18 +7,31 @@ present one has come, WORK_SUB how far within a step.
 
 from __future__ import annotations
 
-from engine.core.book import far_full, is_far, leave, level_at, unlink
-from engine.core.calls import begin_call, equilibrium, forget_told, tell
-from engine.core.entry import AT_CLOSE, AT_OPEN, IN_CALL, MARKET_TO_LIMIT, join_call
-from engine.core.events import CANCELED, UNCROSSED, order_attributes, put_auction, put_bearing, put_trade
+from engine.core.accounts import charge, move_lots
+from engine.core.book import append, far_full, is_far, leave, level_at, unlink
+from engine.core.calls import begin_call, edge_of, equilibrium, forget_told, tell
+from engine.core.controls import empty_windows, note_window, outside_limits
+from engine.core.entry import AT_CLOSE, AT_OPEN, IN_CALL, MARKET_TO_LIMIT, is_lasting, join_call
+from engine.core.events import (
+    CANCELED,
+    UNCROSSED,
+    order_attributes,
+    put_auction,
+    put_bearing,
+    put_order_row,
+    put_trade,
+)  # fmt: skip
 from engine.core.ids import find_order
 from engine.core.lane import I, inline, outline
 from engine.core.layout import (
     ACCOUNT,
     ACTIVATES,
     ASIDE,
+    AUCTION,
     BEST,
     BUMP,
+    BY_ACCOUNT,
+    BY_TRIGGER,
     CALLING,
     CAPACITY,
     CLOSE,
@@ -31,6 +44,7 @@ from engine.core.layout import (
     FLAG_TIF,
     FLAG_TYPE,
     FLAGS,
+    GATED,
     GIVES_UP,
     HIGH,
     ICEBERG,
@@ -56,10 +70,13 @@ from engine.core.layout import (
     PHASE,
     PRICE,
     QTY,
+    REVIEWS,
     SETS_CLOSE,
     SHOWN,
     SMP_KEY,
+    STOPPED,
     STUCK,
+    SUSPENDED,
     TELL_AT,
     TELL_TO,
     UNCROSS_LEFT,
@@ -84,9 +101,11 @@ from engine.core.matching import (
 )  # fmt: skip
 from engine.core.memory import core, door
 from engine.core.sorting import sort_scratch
-from engine.schema import SELF_MATCH, UNCROSS, EventKind, Reason
+from engine.core.stops import BY_PRICE_LIMIT
+from engine.schema import INACTIVE, SELF_MATCH, UNCROSS, EventKind, Reason
 
 TRADE, ACTIVATED = int(EventKind.TRADE), int(EventKind.ORDER_ACTIVATED)
+ORDER_SUSPENDED = int(EventKind.ORDER_SUSPENDED)
 BY_AUCTION = int(Reason.AUCTION)
 OF_AUCTION, OF_SELF = int(UNCROSS), int(SELF_MATCH)
 # WORK_STEP
@@ -100,25 +119,78 @@ def _activate(d, n, row):
     level = s.ins[row + ASIDE]
     x = I(s.n4[level * NODE4 + NEXT])
     while x != level:
-        if n >= s.h[CAPACITY]:
-            s.h[STUCK] = 1
-            return n, False
-        unlink(s, x)
-        flags = I(s.n4[x * NODE4 + FLAGS]) & ~I(PARKED)
-        g = (flags & 3) - 1
-        price = s.n8[x * NODE8 + PRICE]
-        if is_far(s, row, price) and far_full(door(s), row, g, price):
-            n = cancel_incoming(door(s), n, x, I(BY_LEVELS))
-            x = I(s.n4[level * NODE4 + NEXT])
-            continue
-        if flags & GIVES_UP != 0:
-            flags |= UNPRICED
-        s.n4[x * NODE4 + FLAGS] = flags
-        join_call(door(s), x, row, g, price)
-        display = s.more[x * MORE_WORDS + DISPLAY] if flags & ICEBERG != 0 else I(0)
-        n = put_bearing(door(s), n, I(ACTIVATED), x, display, I(0), I(0))
-        x = I(s.n4[level * NODE4 + NEXT])
+        flags = I(s.n4[x * NODE4 + FLAGS])
+        after = I(s.n4[x * NODE4 + NEXT])
+        if flags & PARKED != 0:
+            if n >= s.h[CAPACITY]:
+                s.h[STUCK] = 1
+                return n, False
+            if flags & GIVES_UP != 0:
+                s.n8[x * NODE8 + PRICE] = edge_of(s, row, (flags & 3) - 1)
+            unlink(s, x)
+            n = _join_book(door(s), n, x, row)
+        x = after
     return n, True
+
+
+@outline
+def _join_book(d, n, x, row):
+    """An order that was kept aside or suspended joins the book, or is canceled (R58, R67); n + 1."""
+    s = core(d)
+    flags = I(s.n4[x * NODE4 + FLAGS])
+    g = (flags & 3) - 1
+    price = s.n8[x * NODE8 + PRICE]
+    if outside_limits(s, row, price):
+        return cancel_incoming(door(s), n, x, I(BY_PRICE_LIMIT))
+    if is_far(s, row, price) and far_full(door(s), row, g, price):
+        return cancel_incoming(door(s), n, x, I(BY_LEVELS))
+    flags &= ~I(PARKED | SUSPENDED)
+    if flags & GIVES_UP != 0:
+        flags |= UNPRICED
+    s.n4[x * NODE4 + FLAGS] = flags
+    join_call(door(s), x, row, g, price)
+    display = s.more[x * MORE_WORDS + DISPLAY] if flags & ICEBERG != 0 else I(0)
+    return put_bearing(door(s), n, I(ACTIVATED), x, display, I(0), I(0))
+
+
+@outline
+def _gather_reviewed(d, row):
+    """Order ids, rising, of the orders that new daily limits touch (R67), in scratch; how many."""
+    s = core(d)
+    h = s.h
+    count = I(0)
+    x = h[ORDER_BASE]
+    while x < h[BUMP]:
+        if s.n8[x * NODE8 + ORDER_ID] != 0 and I(s.n4[x * NODE4 + INSTRUMENT]) * INSTRUMENT_WORDS == row:
+            flags = I(s.n4[x * NODE4 + FLAGS])
+            price = s.n8[x * NODE8 + PRICE]
+            touched = outside_limits(s, row, price)
+            if flags & UNPRICED != 0:
+                touched = price != edge_of(s, row, (flags & 3) - 1)
+            elif flags & SUSPENDED != 0:
+                touched = not touched
+            if touched and flags & (STOPPED | PARKED) == 0:
+                s.scratch[count] = s.n8[x * NODE8 + ORDER_ID]
+                count += 1
+        x += 1
+    sort_scratch(door(s), count)
+    return count
+
+
+@outline
+def _review(d, n, x, row):
+    """What new daily limits do with an order that they touch (R67); n + 1."""
+    s = core(d)
+    flags = I(s.n4[x * NODE4 + FLAGS])
+    if flags & SUSPENDED != 0:
+        unlink(s, x)
+        return _join_book(door(s), n, x, row)
+    if flags & UNPRICED != 0 or not is_lasting((flags >> FLAG_TIF) & 7):
+        return cancel_resting(door(s), n, x, I(CANCELED), I(ENDED_CANCELED), I(BY_PRICE_LIMIT), False)
+    withdraw(door(s), x)
+    s.n4[x * NODE4 + FLAGS] = flags | SUSPENDED
+    append(s, s.ins[row + ASIDE], x)
+    return put_order_row(door(s), n, I(ORDER_SUSPENDED), x, I(s.n4[x * NODE4 + LEAVES]), I(0), I(0), I(0), I(INACTIVE))
 
 
 @inline
@@ -158,6 +230,11 @@ def _trade_volume(d, n, row):
                   order_attributes(flags) | (marks << 16), s.n8[x * NODE8 + ORDER_ID], price, lots, rest - lots,
                   I(s.n4[x * NODE4 + QTY]) - rest + lots, trade_id, s.n8[m * NODE8 + ORDER_ID],
                   I(s.n4[m * NODE4 + ACCOUNT]), I(0), other - lots)  # fmt: skip
+        move_lots(s, I(s.n4[x * NODE4 + ACCOUNT]), instrument, I(0), -lots, lots)
+        move_lots(s, I(s.n4[m * NODE4 + ACCOUNT]), instrument, I(1), -lots, -lots)
+        if s.ins[row + GATED] & BY_ACCOUNT != 0:
+            charge(door(s), n, instrument, I(s.n4[x * NODE4 + ACCOUNT]), I(s.n4[m * NODE4 + ACCOUNT]), I(AUCTION),
+                   I(AUCTION), price, lots)  # fmt: skip
         n += 1
         h[UNCROSS_LEFT] -= lots
         _fill(s, x, lots)
@@ -165,6 +242,9 @@ def _trade_volume(d, n, row):
     if h[UNCROSS_LEFT] == 0 and h[UNCROSS_VOLUME] > 0:
         s.ins[row + LAST] = price
         s.ins[row + LAST_ID] = h[NEXT_TRADE] - 1
+        if s.ins[row + GATED] & BY_TRIGGER != 0:
+            empty_windows(door(s), row)
+            note_window(door(s), row, price)
     h[STUCK] = h[UNCROSS_LEFT] > 0
     return n
 
@@ -261,7 +341,10 @@ def work(d, n, word):
     h = s.h
     row = (word & 0xFFFFFFFF) * INSTRUMENT_WORDS
     step = h[WORK_STEP]
-    if step == BEGINNING:
+    if step == BEGINNING and word & REVIEWS != 0:
+        h[WORK_SUB] = _gather_reviewed(door(s), row) << 32
+        step = I(LEAVING)
+    elif step == BEGINNING:
         n, step = _begin(door(s), n, row, word)
     elif step == TELLING:
         uncrosses = False
@@ -282,10 +365,16 @@ def work(d, n, word):
         count = h[WORK_SUB] >> 32
         done = h[WORK_SUB] & 0xFFFFFFFF
         while done < count and n < h[CAPACITY]:
-            n = _let_leave(door(s), n, find_order(s, s.scratch[done]))
+            x = find_order(s, s.scratch[done])
+            if word & REVIEWS != 0:
+                n = _review(door(s), n, x, row)
+            else:
+                n = _let_leave(door(s), n, x)
             done += 1
         h[WORK_SUB] = (count << 32) | done
-        if done == count:
+        if done == count and word & REVIEWS != 0:
+            step = I(ENDING)
+        elif done == count:
             _end_uncross(door(s), row, word)
             step = I(ENDING)
         else:

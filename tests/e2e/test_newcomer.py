@@ -227,6 +227,56 @@ def test_venue_of_ones_own_is_set_up_from_the_command_line(tmp_path: Path) -> No
     asyncio.run(story())
 
 
+def test_margin_and_kill_switch_bind_from_the_command_line_over_night(tmp_path: Path) -> None:
+    """R73, R74, R77: without collateral nobody trades once a margin exists; a switch takes the orders off."""
+
+    async def story() -> None:
+        data, keys = tmp_path / "venue", tmp_path
+        for member, options in (("EXCHANGE", ["--role", "operator"]), ("M1", ["--account", "A1", "--account", "A2"])):
+            made = ("keys", "create", member, *options, "--data", str(data), "--out", str(keys / f"{member}.key"))
+            assert (await run(*made))[0] == 0
+        async with asyncio.timeout(STORY_S), house(data) as venue:
+            operator = ("--key", str(keys / "EXCHANGE.key"), "--url", venue.url)
+            trader = ("--key", str(keys / "M1.key"), "--url", venue.url)
+
+            async def pull(op: str, **terms: Any) -> dict[str, Any]:
+                code, lines = await run("act", op, json.dumps(terms), "--why", "test", *operator)
+                assert code == 0, lines
+                return lines[0]
+
+            async def buy(lots: int, *more: str) -> list[dict[str, Any]]:
+                return (await run("order", "buy", symbol, str(lots), "@", "2.500", *more, *trader))[1]
+
+            symbol = (await run("instruments", "--url", venue.url))[1][0]["symbol"]
+            assert (await run("new-account", "A1", "--member", "M1", "--ccy", "USD", *operator))[0] == 0
+            assert (await run("new-account", "A2", "--member", "M1", *operator))[0] == 0
+            assert (await run("session", "open", "ALL", "--why", "morning", *operator))[0] == 0
+            assert (await buy(1, "--account", "A1", "--tif", "gtc"))[0]["status"] == "new"
+            await pull("fixing.set", date="2026-11-23", ccy="USD", per="USD", rate="100")
+            await pull("margin.set", symbol=symbol, ccy="USD", per_lot=50_000)
+            for account in ("A1", "A2"):
+                (refused,) = await buy(1, "--account", account)
+                assert refused["code"] == "MARGIN"
+            assert (await pull("collateral.set", account="A1", amount=150_000))["ev"] == "collateral.set"
+            assert (await buy(2, "--account", "A1", "--tif", "gtc", "--id", "kept"))[0]["status"] == "new"
+            assert (await buy(1, "--account", "A1"))[0]["code"] == "MARGIN"
+            assert (await run("session", "close", "ALL", "--why", "evening", *operator))[0] == 0
+            assert (await run("new-day", "2030-01-02", "--why", "another day", *operator))[0] == 0
+            assert (await run("session", "open", "ALL", "--why", "morning", *operator))[0] == 0
+            for account in ("A1", "A2"):
+                assert (await buy(1, "--account", account))[0]["code"] == "MARGIN"
+            await pull("kill.set", member="M1", on=1)
+            assert (await buy(1, "--account", "A1"))[0]["code"] == "KILLED_MEMBER"
+            await pull("kill.set", member="M1", on=0)
+            # The switch took both orders off, and with them what was held.
+            assert (await buy(3, "--account", "A1"))[0]["status"] == "new"
+            assert await venue.end(signal.SIGTERM) == 0
+        code, lines = await run("verify", str(data))
+        assert (code, len(lines[0]["days"])) == (0, 2)
+
+    asyncio.run(story())
+
+
 def test_address_in_use_and_second_venue_on_one_log_are_one_sentence(tmp_path: Path) -> None:
     async def story() -> None:
         async with asyncio.timeout(STORY_S), house(tmp_path / "venue") as venue:

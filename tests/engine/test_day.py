@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.apply import new_state, run_block
+from engine.apply import State, new_state, run_block
 from engine.core.invariants import check
 from engine.day import (
     PASSING,
@@ -25,6 +25,7 @@ from engine.schema import (
     MAX_BLOCK_ROWS,
     MAX_PAYLOAD_BYTES,
     POST_ONLY,
+    Code,
     CommandKind,
     EventKind,
     Limits,
@@ -34,6 +35,8 @@ from engine.schema import (
 )
 from tests.engine.world import World
 from tests.logs import ACCOUNTS, INSTRUMENTS, MONDAY, OPENING_NS, SMALL, TUESDAY, order, without
+
+A = CommandKind
 
 
 def load(
@@ -144,6 +147,153 @@ def test_the_world_goes_on_after_the_night_as_if_there_had_been_none() -> None:
     assert {EventKind.ORDER_TRIGGERED, EventKind.ORDER_REFRESHED, EventKind.AUCTION_UNCROSSED,
             EventKind.ORDER_EXPIRED} <= kinds  # fmt: skip
     assert difference(dump(venue.state), dump(state)) is None
+
+
+def a_day_of_levers() -> World:
+    """A closed venue of the core with all that R66 to R77 keep: limits that have locked and suspended orders, icebergs
+    among them, controls changed since, positions, balances of checked and other accounts, costs in two currencies,
+    caps and kill switches."""
+    lot: dict[str, Any] = {
+        "contract_size": 1, "tick": "0.5", "min_price": "-500.0", "max_price": "500.0", "window_ticks": 64,
+        "reference_price": "100.0",
+    }  # fmt: skip
+    venue = World(
+        SMALL, accounts=(), terms=({**lot, "group": "G"}, {**lot, "symbol": "W240", "commodity": "C"}), phase=None
+    )
+    for number, (member, owner) in enumerate((("M1", "B1"), ("M2", "B1"), ("M1", "B2"), ("M2", "B3")), 1):
+        ccy: dict[str, Any] = {} if number == 4 else {"ccy": "VND" if number == 3 else "USD"}
+        venue.act(A.ACCOUNT_DEFINE, account=f"A{number}", member=member, owner=owner, **ccy)
+    for per, rate in (("USD", "100"), ("VND", "24567.5")):
+        venue.act(A.FIXING_SET, date=MONDAY, ccy="USD", per=per, rate=rate)
+        venue.act(A.MARGIN_SET, group="G", ccy=per, per_lot=7)
+        venue.act(A.FEE_SET, symbol="W240", ccy=per, basis="bps", taker=5, maker=-2, auction=1)
+    venue.act(A.FEE_SET, symbol="W320", ccy="USD", basis="lot", taker=3, maker=-1, auction=0)
+    venue.act(A.CONTROL_SET, symbol="W320", limit_steps="500,1000", band_ticks=10, max_order_value="900.01")
+    venue.act(A.CONTROL_SET, symbol="W240", short_ticks=9, long_ms=8, limit_free_from="2026-12-01")
+    venue.act(A.LIMIT_SET, symbol="W320", settlement="100.0")
+    for step in (Phase.PRE_OPEN, Phase.CONTINUOUS):
+        venue.phase("ALL", step)
+    gtc, gtd = {"time_in_force": TimeInForce.GTC}, {"time_in_force": TimeInForce.GTD, "expire_time": 1 << 60}
+    for number in (1, 2):
+        venue.place(1, Side.SELL, 9, 200, instrument=number, display_qty=4, **gtc)
+        venue.place(3, Side.BUY, 2, 200, instrument=number)
+        venue.place(4, Side.BUY, 5, 200, instrument=number)
+    venue.mass_cancel(1)
+    venue.act(A.COLLATERAL_SET, account="A1", amount=10**6)
+    venue.place(1, Side.BUY, 6, 205, display_qty=2, **gtc)
+    venue.place(2, Side.BUY, 1, 211, **gtc)  # suspended, as the next two
+    venue.place(4, Side.SELL, 5, 300, display_qty=3, **gtd)
+    venue.place(3, Side.SELL, 5, 212, **gtd)
+    venue.stop(3, Side.SELL, 5, 195, 188, **gtc)
+    venue.stop(4, Side.BUY, 5, 400, **gtd)
+    venue.place(4, Side.BUY, 3, 210, **gtc)
+    venue.act(A.CAP_SET, commodity="C", lots=12)
+    venue.act(A.CAP_SET, commodity="G", lots=50, owner="B9")
+    venue.phase("ALL", Phase.CLOSED)
+    venue.act(A.KILL_SET, on=1, account="A3")
+    venue.act(A.KILL_SET, on=1, member="M2")
+    venue.act(A.KILL_SET, on=1, exchange=1)
+    return venue
+
+
+def restate(closed: dict[str, Any], **options: Any) -> State:
+    state = new_state(SMALL)
+    for _, rows, payload in restatement(
+        closed, TUESDAY, first_seq=closed["seq"] + 1, time_ns=closed["time"], **options
+    ):
+        assert not run_block(state, rows, payload)["code"].any(), "nothing of a restatement is refused"
+    check(state)
+    return state
+
+
+def test_controls_limits_accounts_and_levers_live_on() -> None:
+    venue = a_day_of_levers()
+    closed = dump(venue.state)
+    limits = closed["instruments"][0]["limits"]
+    assert limits == {"settlement": 200, "step": 1, "side": 0, "locked": Side.BUY, "low": 190, "high": 210}
+    suspended = [order for order in closed["orders"] if order["inactive"] and not order["stop_price"]]
+    assert [(order["price"], order["display_qty"], order["shown_qty"]) for order in suspended] == [
+        (211, 0, 0), (300, 3, 3), (212, 0, 0),
+    ]  # fmt: skip
+    assert {one["held"] > 0 for one in closed["positions"]} == {True, False}
+    assert all(closed[key] for key in ("fixings", "margins", "fees", "caps")) and len(closed["kills"]) == 3
+    assert any(account["balance"] < 0 for account in closed["accounts"]) and any(closed["income"].values())
+    reference, _ = load(closed, TUESDAY, closed["seq"] + 1)
+    for opened in (dump(restate(closed)), reference.dump()):
+        assert difference(closed, opened) is None and opened["trading_day"] == TUESDAY
+        assert not any(opened["income"].values()), "the exchange's income is the day's"
+
+
+def test_the_levers_are_in_force_after_the_night_as_before() -> None:
+    venue = a_day_of_levers()
+    state = restate(dump(venue.state))
+    venue.seq, venue.time = state.seq, state.time + 1_000_000_000
+    told = [venue.act_row(A.LIMIT_SET, symbol="W320"), venue.act_row(A.KILL_SET, exchange=1, on=0)]
+    for phase in ("pre_open", "continuous"):
+        told.append(venue.act_row(A.PHASE_SET, symbol="ALL", phase=phase))
+    rng = random.Random(7)
+    for _ in range(150):
+        price = rng.choice((None, *range(171, 231, 3)))
+        said = {"instrument": rng.randint(1, 2), "time_in_force": rng.choice((1, 2))}
+        told.append((venue.order(rng.randint(1, 4), rng.randint(1, 2), rng.randint(1, 12), price, **said), b""))
+    told.append(venue.act_row(A.KILL_SET, member="M2", on=0))
+    told += [(venue.order(rng.randint(1, 4), rng.randint(1, 2), 5, 200, instrument=2), b"") for _ in range(40)]
+    codes, kinds = set(), set()
+    for row, payload in told:
+        events = run_block(venue.state, row, payload)
+        assert run_block(state, row, payload).tobytes() == events.tobytes()
+        codes |= set(events["code"].tolist())
+        kinds |= set(events["kind"].tolist())
+    assert {Code.KILLED_ACCOUNT, Code.KILLED_MEMBER, Code.PRICE_LIMIT, Code.MAX_ORDER_VALUE, Code.POSITION_CAP,
+            Code.MARGIN, Code.MOVING_BAND} < codes  # fmt: skip
+    assert {EventKind.ORDER_ACTIVATED, EventKind.TRADE} <= kinds
+    assert difference(dump(venue.state), dump(state)) is None
+
+
+@pytest.mark.parametrize("steps", ["", "300", "1,2,3", "500,9999"])
+@pytest.mark.parametrize("settlement", ["100.0", "-100.0", "0.0", "480.0", "0.5"])
+@pytest.mark.parametrize("step", [0, 1, 2])
+def test_limits_that_are_set_stay_as_they_are_whatever_has_become_of_the_steps(
+    step: int, settlement: str, steps: str
+) -> None:
+    """R66 changes no limits that are set, so they may come from limit_steps that nobody remembers."""
+    band = {"tick": "0.5", "min_price": "-500.0", "max_price": "500.0"}
+    venue = World(SMALL, terms=(band,), phase=None)
+    venue.act(A.CONTROL_SET, symbol="W320", limit_steps="500,1234", band_ticks=3)
+    venue.act(A.LIMIT_SET, symbol="W320", settlement=settlement, step=step)
+    venue.act(A.CONTROL_SET, symbol="W320", limit_steps=steps)
+    closed = dump(venue.state)
+    assert closed["instruments"][0]["limits"]["step"] == step
+    reference, _ = load(closed, TUESDAY, closed["seq"] + 1)
+    assert difference(closed, dump(restate(closed))) is None and difference(closed, reference.dump()) is None
+
+
+def test_what_was_held_for_an_account_is_forgotten_with_its_check() -> None:
+    """R78: a balance restored without a check, though collateral had been set before."""
+    venue = World(SMALL, accounts=(), phase=None, day=MONDAY)
+    venue.act(A.ACCOUNT_DEFINE, account="A1", member="M", owner="B", ccy="USD")
+    venue.act(A.MARGIN_SET, symbol="W320", ccy="USD", per_lot=7)
+    venue.act(A.COLLATERAL_SET, account="A1", amount=5)
+    venue.act(A.POSITION_RESTORE, account="A1", symbol="W320", lots=3)
+    assert dump(venue.state)["positions"][0]["held"] == 21
+    venue.act(A.BALANCE_RESTORE, account="A1", balance=5, checked=0)
+    assert dump(venue.state)["positions"][0]["held"] == 0
+
+
+def test_a_margined_venue_stays_one_and_so_do_accounts_without_a_currency() -> None:
+    """R73: who is checked because a margin exists is so after the night, whatever its balance."""
+    first = restate(genesis(INSTRUMENTS, ACCOUNTS))
+    venue = World(SMALL, accounts=(), terms=(), phase=None)
+    venue.state, venue.seq, venue.time = first, first.seq, first.time
+    (symbol, *_) = (terms["symbol"] for terms in INSTRUMENTS)
+    assert {account["checked"] for account in dump(first)["accounts"]} == {0}
+    venue.act(A.ACCOUNT_DEFINE, account="NEW", member="M", owner="B", ccy="USD")
+    venue.act(A.MARGIN_SET, symbol=symbol, ccy="USD", per_lot=7)
+    venue.act(A.COLLATERAL_SET, account="NEW", amount=5)
+    closed = dump(venue.state)
+    assert closed["margined"] == 1 and {account["checked"] for account in closed["accounts"]} == {1}
+    reference, _ = load(closed, TUESDAY, closed["seq"] + 1)
+    assert difference(closed, dump(restate(closed))) is None and difference(closed, reference.dump()) is None
 
 
 def test_the_same_commands_give_the_same_events_before_and_after_the_night() -> None:

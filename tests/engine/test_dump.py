@@ -5,20 +5,28 @@ import json
 import pytest
 
 from engine.dump import book, dump, indicative, levels, queue, stops
-from engine.schema import POST_ONLY, AuctionStep, Limits, Phase, Side, Smp
+from engine.schema import POST_ONLY, AuctionStep, CommandKind, Limits, Phase, Side, Smp
 from tests.engine.world import ACCOUNTS, AT_CLOSE, BUY, FIRST_TIME, GTC, GTD, IOC, SELL, SMALL, TERMS, World
 
 pytestmark = [pytest.mark.jit_off, pytest.mark.bounds]
 
+A = CommandKind
 WIDE = {"min_price": "-9000", "max_price": "9000", "window_ticks": 130, "reference_price": "0"}
 ROOMY = SMALL._replace(levels=1 << 15)
+FREE = {
+    "controls": {}, "limits": {"settlement": 500, "step": 0, "side": 0, "locked": 0, "low": 1, "high": 1000},
+}  # fmt: skip
+NO_MONEY: dict[str, object] = {
+    "positions": [], "fixings": [], "margins": [], "fees": [], "caps": [], "kills": [], "income": {},
+}  # fmt: skip
 PLAIN = {"ord_type": "limit", "stop_price": 0, "display_qty": 0, "shown_qty": 0, "expire_time": 0, "inactive": 0}
 
 
 def test_an_empty_venue() -> None:
     world = World(accounts=(), terms=(), phase=None)
     assert dump(world.state) == {
-        "trading_day": "", "seq": 0, "time": 0, "next_trade_id": 1, "instruments": [], "accounts": [], "orders": [],
+        "trading_day": "", "margined": 0, "seq": 0, "time": 0, "next_trade_id": 1, "instruments": [], "accounts": [],
+        "orders": [], **NO_MONEY,
     }  # fmt: skip
 
 
@@ -32,12 +40,21 @@ def test_the_whole_world() -> None:
     world.place(3, BUY, 2, 100, time_in_force=GTC, client_session=-(2**31))
     second = world.seq
     assert dump(world.state) == {
-        "trading_day": "", "seq": world.seq, "time": FIRST_TIME + world.seq, "next_trade_id": 2,
+        "trading_day": "", "margined": 0, "seq": world.seq, "time": FIRST_TIME + world.seq, "next_trade_id": 2,
         "instruments": [
-            {**TERMS, "phase": "continuous", "override": 0, "last_price": 500, "close_price": None},
-            {**TERMS, "symbol": "W240", "phase": "closed", "override": 0, "last_price": None, "close_price": None},
+            {**TERMS, "phase": "continuous", "override": 0, "last_price": 500, "close_price": None, **FREE},
+            {**TERMS, "symbol": "W240", "phase": "closed", "override": 0, "last_price": None, "close_price": None,
+             **FREE},
         ],
-        "accounts": [{"account": name, "member": member, "owner": owner} for name, member, owner in ACCOUNTS],
+        **NO_MONEY,
+        "accounts": [
+            {"account": name, "member": member, "owner": owner, "balance": 0, "checked": 0}
+            for name, member, owner in ACCOUNTS
+        ],
+        "positions": [
+            {"account": "A1", "symbol": "W320", "lots": -4, "buys": 0, "sells": 4, "held": 0},
+            {"account": "A3", "symbol": "W320", "lots": 4, "buys": 2, "sells": 0, "held": 0},
+        ],
         "orders": [
             {"order_id": second, "account": "A3", "symbol": "W320", "side": "buy", "price": 100, "order_qty": 2,
              "leaves_qty": 2, "cum_qty": 0, "cl_ord_id": f"o{second}", "time_in_force": "gtc", "smp": "cancel_resting",
@@ -104,6 +121,7 @@ def test_what_a_day_leaves_with_an_instrument() -> None:
     (terms,) = dump(world.state)["instruments"]
     assert terms == {
         **TERMS, "phase": "closed", "override": 0, "last_price": None, "close_price": None, "reference_price": "450",
+        **FREE,
     }  # fmt: skip
 
 
@@ -141,6 +159,74 @@ def test_the_ladder_of_the_auction_price(case: str) -> None:
     assert indicative(world.state, 1) == expected
     world.phase("ALL", Phase.HALTED)
     assert indicative(world.state, 1) == expected, "whatever the phase"
+
+
+def test_what_is_kept_of_controls_accounts_and_levers() -> None:
+    """Lists stand in the order of their keys, whatever the order in which they were set."""
+    world = World(accounts=(), terms=({"contract_size": 1}, {"symbol": "A", "group": "G"}), phase=None)
+    for account, said in (("Z", {"ccy": "USD"}), ("B", {"ccy": "EUR"}), ("A", {})):
+        world.act(A.ACCOUNT_DEFINE, account=account, member="M", owner=f"O{account}", **said)
+    for ccy, per, rate in (("USD", "USD", "100"), ("USD", "EUR", "90.50"), ("EUR", "USD", "110")):
+        world.act(A.FIXING_SET, date="2026-11-25", ccy=ccy, per=per, rate=rate)
+    world.act(A.FIXING_SET, date="2026-11-26", ccy="USD", per="USD", rate="100.0")
+    for symbol, ccy, per_lot in (("A", "USD", 0), ("W320", "USD", 7), ("W320", "EUR", 9)):
+        world.act(A.MARGIN_SET, symbol=symbol, ccy=ccy, per_lot=per_lot)
+    world.act(A.FEE_SET, group="G", ccy="USD", basis="bps", taker=1, maker=-1, auction=0)
+    world.act(A.FEE_SET, symbol="W320", ccy="USD", basis="lot", taker=5, maker=2, auction=1)
+    for said in ({"owner": "OZ", "lots": 5}, {"lots": 9}, {"owner": "new", "lots": 7}):
+        world.act(A.CAP_SET, None, commodity="G", **said)
+    world.act(A.CONTROL_SET, symbol="W320", short_ticks=0, limit_steps="200", band_ticks=0)
+    world.act(A.LIMIT_SET, symbol="W320", settlement="500", step=1)
+    world.act(A.COLLATERAL_SET, account="Z", amount=10**9)
+    world.phase("ALL", Phase.CONTINUOUS)
+    world.place(3, SELL, 5, 500, display_qty=2)
+    world.place(1, BUY, 2, 500)
+    world.place(1, BUY, 9, 520, time_in_force=GTC, display_qty=4)
+    world.place(2, SELL, 3, 900, instrument=2)
+    world.act(A.KILL_SET, member="M", on=1)
+    world.act(A.KILL_SET, account="Z", on=1)
+    world.act(A.KILL_SET, account="B", on=1)
+    for scope in ({"account": "Z"}, {"member": "M"}):
+        world.act(A.KILL_SET, None, **scope, on=0)
+    world.place(1, BUY, 9, 520, time_in_force=GTC, display_qty=4)
+    world.place(3, SELL, 1, 505)
+    world.act(A.KILL_SET, exchange=1, on=0)
+    picture = dump(world.state)
+    assert picture["instruments"][0]["controls"] == {"band_ticks": 0, "limit_steps": "200", "short_ticks": 0}
+    assert list(picture["instruments"][0]["controls"]) == ["band_ticks", "limit_steps", "short_ticks"]
+    assert picture["instruments"][0]["limits"] == {
+        "settlement": 500, "step": 1, "side": 0, "locked": 0, "low": 490, "high": 510,
+    }  # fmt: skip
+    assert picture["accounts"] == [
+        {"account": "Z", "member": "M", "owner": "OZ", "ccy": "USD", "balance": 10**9 - 10, "checked": 1},
+        {"account": "B", "member": "M", "owner": "OB", "ccy": "EUR", "balance": 0, "checked": 0},
+        {"account": "A", "member": "M", "owner": "OA", "balance": 0, "checked": 0},
+    ]
+    assert picture["positions"] == [
+        {"account": "Z", "symbol": "W320", "lots": 2, "buys": 9, "sells": 0, "held": 7 * 11 + 5 * 9},
+        {"account": "A", "symbol": "W320", "lots": -2, "buys": 0, "sells": 1, "held": 0},
+    ]
+    assert picture["fixings"] == [
+        {"ccy": "EUR", "per": "USD", "date": "2026-11-25", "rate": "110"},
+        {"ccy": "USD", "per": "EUR", "date": "2026-11-25", "rate": "90.50"},
+        {"ccy": "USD", "per": "USD", "date": "2026-11-26", "rate": "100.0"},
+    ]
+    assert picture["margins"] == [
+        {"symbol": "W320", "ccy": "EUR", "per_lot": 9}, {"symbol": "W320", "ccy": "USD", "per_lot": 7},
+        {"symbol": "A", "ccy": "USD", "per_lot": 0},
+    ]  # fmt: skip
+    assert picture["fees"] == [
+        {"symbol": "W320", "ccy": "USD", "basis": "lot", "taker": 5, "maker": 2, "auction": 1},
+        {"symbol": "A", "ccy": "USD", "basis": "bps", "taker": 1, "maker": -1, "auction": 0},
+    ]
+    assert picture["caps"] == [
+        {"commodity": "G", "owner": "", "lots": 9}, {"commodity": "G", "owner": "OZ", "lots": 5},
+        {"commodity": "G", "owner": "new", "lots": 7},
+    ]  # fmt: skip
+    assert picture["kills"] == [{"scope": "account", "whom": "B"}] and picture["income"] == {"EUR": 0, "USD": 10}
+    (last,) = [order for order in picture["orders"] if order["inactive"]]
+    assert (last["price"], last["display_qty"], last["shown_qty"], last["leaves_qty"]) == (520, 4, 4, 9)
+    assert picture["orders"][-1] == last, "what is kept aside stands last"
 
 
 def test_a_dump_is_plain_values_and_no_view_of_the_state() -> None:

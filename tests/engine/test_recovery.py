@@ -42,7 +42,8 @@ def test_the_first_start_opens_a_day_with_the_given_instruments(tmp_path: Path) 
     world = log.matcher.dump()
     assert log.recovery.first_start and log.recovery.epoch == 1 and log.trading_day == MONDAY
     assert [terms["symbol"] for terms in world["instruments"]] == [terms["symbol"] for terms in INSTRUMENTS]
-    assert world["accounts"] == ACCOUNTS and world["trading_day"] == MONDAY
+    assert world["accounts"] == [{**account, "balance": 0, "checked": 0} for account in ACCOUNTS]
+    assert world["trading_day"] == MONDAY
     assert [block.first_seq for block in seen] == [1, world["seq"]]
     log.close()
     assert verify(tmp_path).exit_code == EXIT_GOOD
@@ -265,7 +266,7 @@ def test_the_first_block_follows_nothing(tmp_path: Path) -> None:
     block = next(iter(DayScan(tmp_path / "days" / MONDAY).blocks()))
     assert block.header.previous == NO_DIGEST
     assert block.commands()[0]["kind"] == CommandKind.DAY_OPEN
-    assert block.payload.startswith(canonical({"next_trade_id": 1, "trading_day": MONDAY}))
+    assert block.payload.startswith(canonical({"margined": 1, "next_trade_id": 1, "trading_day": MONDAY}))
 
 
 def test_it_is_told_what_was_found(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What acts say, and what they may not say (R40 to R44, R54, R63, R65)."""
+"""What acts say, and what they may not say (R40 to R44, R54, R63, R65 to R67, R70)."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import pytest
 
 from engine.reference_acts import (
     AccountTerms,
+    ControlChange,
     InstrumentTerms,
-    Payload,
+    LimitChange,
     PhaseChange,
-    Refused,
     TradingDay,
-    read_payload,
     read_uncross,
 )
-from engine.schema import Code, Phase
+from engine.reference_payload import Payload, Refused
+from engine.schema import Phase
 
 TERMS: Payload = {
     "symbol": "W", "ccy": "USD", "unit": "lb", "contract_size": 1, "tick": "0.005", "min_price": "1.000",
@@ -24,33 +24,8 @@ TERMS: Payload = {
 }  # fmt: skip
 
 
-def refused(text: bytes, offset: int = 0, length: int | None = None) -> bool:
-    with pytest.raises(Refused) as raised:
-        read_payload(text, offset, len(text) if length is None else length)
-    return raised.value.code == Code.BAD_TERMS
-
-
 def terms(**more: int | str) -> InstrumentTerms:
     return InstrumentTerms.read({**TERMS, **more})
-
-
-def test_a_payload_is_read_from_its_place() -> None:
-    assert read_payload(b'xx{"a":1}yy', 2, 7) == {"a": 1}
-
-
-@pytest.mark.parametrize(("offset", "length"), [(-1, 3), (0, -1), (1, 7), (8, 1), (-7, 7), (1 << 62, 1 << 62)])
-def test_a_payload_outside_its_section_is_refused(offset: int, length: int) -> None:
-    assert refused(b'{"a":1}', offset, length)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [b"", b"{", b"[]", b"7", b'"x"', b"null", b"NaN", b'{"a":1,"a":1}', b'{"a":1}{}', b"{'a':1}", b'{"a":"\xff"}',
-     '{"a":1}'.encode("utf-16"), '\ufeff{"a":1}'.encode(), b'{"a":' + b"[" * 100_000,
-     b'{"a":' + b"9" * 5000 + b"}"],
-)  # fmt: skip
-def test_what_is_no_object_is_refused(text: bytes) -> None:
-    assert refused(text)
 
 
 @pytest.mark.parametrize("value", [None, True, 1.0, 1e300, [], {}, "1"])
@@ -178,3 +153,106 @@ def test_day_start_says_nothing() -> None:
     TradingDay.read_start({})
     with pytest.raises(Refused):
         TradingDay.read_start({"why": "late"})
+
+
+@pytest.mark.parametrize("phase", list(Phase))
+def test_only_a_way_to_continuous_can_be_automatic(phase: Phase) -> None:
+    said: Payload = {"symbol": "W", "phase": phase.name.lower(), "auto": 1}
+    assert not PhaseChange.read({**said, "auto": 0}).auto and not PhaseChange.read({**said, "auto": 0, "draw": 3}).auto
+    if phase == Phase.CONTINUOUS:
+        assert PhaseChange.read(said).auto and PhaseChange.read({**said, "override": 1}).auto
+    else:
+        with pytest.raises(Refused):
+            PhaseChange.read(said)
+
+
+@pytest.mark.parametrize(
+    "said", [{"symbol": "ALL", "auto": 1}, {"group": "soft", "auto": 1}, {"symbol": "W", "auto": 2}]
+)
+def test_one_instrument_is_continued_automatically(said: Payload) -> None:
+    with pytest.raises(Refused):
+        PhaseChange.read({"phase": "continuous", **said})
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"max_order_value": "0"}, {"max_order_value": "007.50"}, {"max_order_value": "9" * 15 + "." + "9" * 6},
+        {"band_ticks": 0}, {"band_ticks": 2_000_000_000}, {"short_ticks": 1, "long_ticks": 2_000_000_000},
+        {"short_ms": 8, "long_ms": 86_400_000}, {"limit_steps": ""}, {"limit_steps": "1"}, {"limit_steps": "10000"},
+        {"limit_steps": "700,1000,1500"}, {"limit_free_from": ""}, {"limit_free_from": "2028-02-29"},
+    ],
+)  # fmt: skip
+def test_controls_are_kept_as_they_are_said(said: Payload) -> None:
+    assert ControlChange.read({"symbol": "W", "why": "a", "by": "b", **said}) == ControlChange("W", "", said)
+    assert ControlChange.read({"group": "soft", **said}) == ControlChange("", "soft", said)
+    for wrong in ({}, {"symbol": "ALL"}, {"symbol": "W", "group": "soft"}, {"symbol": "W", "by": "x" * 201}):
+        with pytest.raises(Refused):
+            ControlChange.read({**wrong, **said})
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {}, {"max_order_value": ""}, {"max_order_value": "-0"}, {"max_order_value": "1."}, {"max_order_value": ".5"},
+        {"max_order_value": 5}, {"max_order_value": "1" * 16}, {"max_order_value": "1.0000000"},
+        {"max_order_value": "1e3"}, {"max_order_value": "٣"}, {"max_order_value": "1\n"}, {"band_ticks": -1},
+        {"band_ticks": 2_000_000_001}, {"band_ticks": "1"}, {"band_ticks": True}, {"short_ticks": -1},
+        {"long_ticks": 2_000_000_001}, {"short_ms": 7}, {"long_ms": 0}, {"long_ms": 86_400_001},
+        {"limit_steps": "0"}, {"limit_steps": "10001"}, {"limit_steps": "1,2,3,4"}, {"limit_steps": "2,1"},
+        {"limit_steps": "1,1"}, {"limit_steps": "1,"}, {"limit_steps": "1, 2"}, {"limit_steps": "01"},
+        {"limit_steps": "+1"}, {"limit_steps": 1}, {"limit_steps": "9" * 5000}, {"limit_free_from": "2026-02-29"},
+        {"limit_free_from": 20260101}, {"limit_free_from": "2026-1-1"}, {"band_ticks": 1, "step": 1},
+    ],
+)  # fmt: skip
+def test_controls_that_are_not_well_said_are_refused(said: Payload) -> None:
+    with pytest.raises(Refused):
+        ControlChange.read({"symbol": "W", **said})
+
+
+def test_limits_are_changed_by_what_is_named() -> None:
+    assert LimitChange.read({"symbol": "W"}, is_restating=False) == LimitChange("W", "", None, None, None, None)
+    assert LimitChange.read({"group": "soft", "step": 3, "why": "a", "by": "b"}, is_restating=False).step == 3
+    said: Payload = {"symbol": "W", "settlement": "-4.00", "step": 0, "locked": 0, "side": 2}
+    assert LimitChange.read(said, is_restating=True) == LimitChange("W", "", "-4.00", 0, 0, 2)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"symbol": "ALL"}, {}, {"symbol": "W", "group": "soft"}, {"group": "soft", "settlement": "1"},
+        {"symbol": "W", "settlement": 1}, {"symbol": "W", "settlement": ""}, {"symbol": "W", "settlement": "1."},
+        {"symbol": "W", "settlement": "x"}, {"symbol": "W", "step": 4}, {"symbol": "W", "step": -1},
+        {"symbol": "W", "step": "1"}, {"symbol": "W", "locked": 3}, {"symbol": "W", "side": -1},
+        {"symbol": "W", "side": True}, {"symbol": "W", "why": 1}, {"symbol": "W", "band_ticks": 1},
+    ],
+)  # fmt: skip
+def test_limits_that_are_not_well_said_are_refused(said: Payload) -> None:
+    with pytest.raises(Refused):
+        LimitChange.read(said, is_restating=True)
+
+
+@pytest.mark.parametrize("key", ["locked", "side"])
+def test_a_run_is_told_only_while_a_day_is_restated(key: str) -> None:
+    said: Payload = {"symbol": "W", "step": 1, key: 1}
+    assert LimitChange.read(said, is_restating=True)
+    with pytest.raises(Refused):
+        LimitChange.read(said, is_restating=False)
+
+
+@pytest.mark.parametrize(
+    ("settlement", "ticks"), [("1.000", 200), ("1", 200), ("9.0", 1800), ("0.995", None), ("9.005", None),
+                              ("1.001", None), ("-1.000", None)],
+)  # fmt: skip
+def test_a_settlement_price_is_on_tick_and_within_the_band(settlement: str, ticks: int | None) -> None:
+    change = LimitChange.read({"symbol": "W", "settlement": settlement}, is_restating=False)
+    if ticks is not None:
+        assert change.settlement_of(terms()) == ticks
+    else:
+        with pytest.raises(Refused):
+            change.settlement_of(terms())
+    assert LimitChange.read({"symbol": "W"}, is_restating=False).settlement_of(terms()) is None
+
+
+def test_a_contract_size_is_part_of_the_terms() -> None:
+    assert terms(contract_size=3500).contract_size == 3500

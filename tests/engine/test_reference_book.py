@@ -20,7 +20,7 @@ from engine.schema import (
     TimeInForce,
 )
 
-TERMS = InstrumentTerms("W", 1, 9000, 500, 10, 4500, 100, 10, Tick(1, 0), "", {})
+TERMS = InstrumentTerms("W", 3, 1, 9000, 500, 10, 4500, 100, 10, Tick(1, 0), "", {})
 
 
 def order(number: int, price: int, side: Side = Side.BUY) -> Order:
@@ -153,7 +153,7 @@ def test_a_day_leaves_its_last_price_as_the_reference() -> None:
     instrument = Instrument(1, TERMS)
     instrument.end_day()
     assert (instrument.reference_price, instrument.said) == (4500, {})
-    instrument.note_trade(7, 4321)
+    instrument.note_trade(7, 4321, 0)
     assert (instrument.reference_price, instrument.said) == (4321, {})
     instrument.end_day()
     assert (instrument.reference_price, instrument.last_price) == (4321, None)

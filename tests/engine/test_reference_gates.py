@@ -310,3 +310,146 @@ def test_what_may_be_restored() -> None:
     opening = [("venue", "day.open 2026-11-23 next 1"), *WORLD[:3], ("venue", "account A3 M3 B3")]
     story = [("A1", text) for text, _ in RESTORES]
     assert codes({}, [*opening, ("venue", "define V"), ("venue", "define U")], story) == [code for _, code in RESTORES]
+
+
+CONTROLLED = [
+    *WORLD[:2],
+    ("venue", "define W reference_price=100"),
+    ("venue", "control W limit_steps=1000 band_ticks=5 max_order_value=3500000"),  # 1,000 ticks × lots
+    ("venue", "limit W step 1"),  # 90..110
+    ("venue", "phase W continuous"),
+]
+
+
+def test_price_controls_stand_between_the_band_and_the_post_only_gate() -> None:
+    opening = [*CONTROLLED, ("A2", "sell 5 @ 104 as s1"), ("A1", "buy 1 @ 100 as b1 post"), ("A1", "buy 1 @ 99 as b2")]
+    story = {
+        "buy 11 @ 1001 as x post": Code.PRICE_BAND,
+        "buy 11 @ 111 as x post": Code.PRICE_LIMIT,
+        "buy 11 @ 106 as x post": Code.MOVING_BAND,
+        "buy 11 @ 105 as x post": Code.MAX_ORDER_VALUE,
+        "buy 9 @ 105 as x post": Code.POST_ONLY,
+        "amend b1 price 1001 qty 11": Code.PRICE_BAND,
+        "amend b1 price 111 qty 11": Code.PRICE_LIMIT,
+        "amend b1 price 106 qty 11": Code.MOVING_BAND,
+        "amend b1 price 105 qty 11": Code.MAX_ORDER_VALUE,
+        "amend b1 price 105 qty 9": Code.POST_ONLY,
+        "amend b1 price 103 qty 9": Code.OK,
+    }
+    assert codes({}, opening, [("A1", text) for text in story]) == list(story.values())
+    closing = [("venue", f"phase W {phase}") for phase in ("pre_close", "closing_auction", "trade_at_close")]
+    story = {"buy 11 @ 105 as x": Code.MAX_ORDER_VALUE, "buy 9 @ 105 as x": Code.CLOSE_PRICE}
+    assert codes({}, [*CONTROLLED, *closing], [("A1", text) for text in story]) == list(story.values())
+
+
+def test_the_limits_let_wait_who_lasts() -> None:
+    story = {
+        "buy 1 @ 111 as x1": Code.PRICE_LIMIT, "sell 1 @ 89 as x1 ioc": Code.PRICE_LIMIT,
+        "sell 1 @ 89 as x1 fok": Code.PRICE_LIMIT, "sell 1 @ 89 as x1 at_close": Code.PRICE_LIMIT,
+        "sell 1 @ 89 as x1 gtc min 1": Code.PRICE_LIMIT, "buy 1 @ 111 as x2 gtc post": Code.OK,
+        "sell 1 @ 89 as x3 gtd until 900000": Code.OK, "sell 9 stop 80 @ 89 as x1": Code.PRICE_LIMIT,
+        "sell 9 stop 80 @ 89 as x1 gtc": Code.MOVING_BAND, "buy 9 stop 80 @ 89 as x4 gtc": Code.OK,
+        "buy 9 stop 120 @ 110 as x5": Code.MOVING_BAND, "buy 9 stop 120 @ 105 as x5": Code.OK,
+        "buy 6 stop 180 as x6": Code.MAX_ORDER_VALUE, "amend x4 price 111": Code.PRICE_LIMIT,
+        "amend x2 price 111": Code.PRICE_LIMIT, "buy 10 @ 111 as x7 gtc": Code.MAX_ORDER_VALUE,
+    }  # fmt: skip
+    assert codes({}, CONTROLLED, [("A1", text) for text in story]) == list(story.values())
+
+
+def test_the_moving_band_follows_the_last_trade_on_the_side_that_hurts() -> None:
+    opening = [*CONTROLLED, ("A2", "sell 1 @ 103 as s1")]
+    story = {
+        "sell 1 @ 94 as x1": Code.MOVING_BAND, "sell 1 @ 95 as x1": Code.OK, "cancel x1": Code.OK,
+        "buy 1 @ 106 as x2": Code.MOVING_BAND, "buy 1 @ 90 as x2": Code.OK, "sell 1 @ 110 as x3": Code.OK,
+        "buy 1 @ 103 as x4": Code.OK, "buy 1 @ 108 as x5": Code.OK, "buy 1 @ 109 as x6": Code.MOVING_BAND,
+        "amend x3 price 97": Code.MOVING_BAND, "amend x3 qty 2": Code.OK, "amend x3 price 110": Code.OK,
+        "sell 1 @ 98 as x7": Code.OK, "buy 1 market as x8": Code.OK, "buy 1 stop 1000 as x9": Code.OK,
+    }  # fmt: skip
+    assert codes({}, opening, [("A1", text) for text in story]) == list(story.values())
+
+
+@pytest.mark.parametrize(
+    ("text", "most"),
+    [
+        ("buy {} @ 95 as x", 10),
+        ("buy {} stop 50 @ 95 as x gtc", 10),
+        ("buy {} stop 50 as x", 20),
+        ("buy {} market as x", 500),  # no sell, so nothing trades
+        ("sell {} market as x", 11),  # 95 less the protection, but not beyond 90
+        ("sell {} market_to_limit as x", 11),
+        ("buy {} market as x at_close", 9),  # 110
+        ("sell {} market as x at_close", 11),
+        ("amend b1 qty {}", 10),
+        ("amend b1 price 100 qty {}", 10),
+        ("amend b1 price 90 qty {}", 11),
+        ("amend w1 qty {}", 10),
+        ("amend w1 stop 200 qty {}", 5),
+        ("amend w2 qty {}", 10),
+        ("amend w2 stop 200 qty {}", 10),
+        ("amend c1 qty {}", 9),
+    ],
+)
+def test_the_value_is_found_at_the_price_at_which_it_ranks(text: str, most: int) -> None:
+    opening = [
+        *CONTROLLED,
+        ("A1", "buy 1 @ 95 as b1"),
+        ("A1", "buy 1 stop 100 as w1"),
+        ("A1", "buy 1 stop 100 @ 100 as w2"),
+        ("A1", "buy 1 market as c1 at_close"),
+    ]
+    assert codes({}, opening, [("A1", text.format(most + 1))])[0] in (Code.MAX_ORDER_VALUE, Code.MAX_ORDER_QTY)
+    assert codes({}, opening, [("A1", text.format(most))]) == [Code.OK]
+
+
+def test_the_value_in_a_call_is_that_at_the_edge_and_no_other_amend_asks_for_it() -> None:
+    opening = [*CONTROLLED, ("A1", "sell 1 @ 95 as s1"), ("venue", "phase W volatility_auction")]
+    story = {
+        "buy 10 market as x": Code.MAX_ORDER_VALUE, "buy 9 market as m1": Code.OK, "sell 11 market as m2": Code.OK,
+        "amend m1 qty 10": Code.MAX_ORDER_VALUE, "amend m2 qty 12": Code.MAX_ORDER_VALUE,
+        "buy 9 @ 99 as g1 gtd until 900000": Code.OK,
+    }  # fmt: skip
+    assert codes({}, opening, [("A1", text) for text in story]) == list(story.values())
+    opening = [*CONTROLLED, ("A1", "buy 10 @ 95 as g1 gtd until 900000"), ("A1", "buy 10 stop 100 as w1"),
+               ("venue", "control W max_order_value=35000")]  # fmt: skip
+    story = {
+        "amend g1 expire 800000": Code.OK, "amend key:g1 as g2": Code.OK, "amend g1 qty 1": Code.MAX_ORDER_VALUE,
+        "amend g1 price 94": Code.MAX_ORDER_VALUE, "amend w1 stop 101": Code.MAX_ORDER_VALUE,
+    }  # fmt: skip
+    assert codes({}, opening, [("A1", text) for text in story]) == list(story.values())
+
+
+def test_a_suspended_order_that_comes_back_is_asked_as_one_of_the_book() -> None:
+    fill = [("A2", f"buy 1 @ {100 + n} as f{n}") for n in range(4096)]
+    opening = [
+        *WORLD[:2],
+        ("venue", "define W max_price=9000 window_ticks=10 reference_price=8000"),
+        ("venue", "control W limit_steps=9900"),
+        ("venue", "limit W settlement 4500 step 1"),  # 45..8955
+        ("venue", "phase W pre_open"),
+        *fill,
+    ]
+    story = {
+        "buy 1 @ 9000 as x1 gtc": Code.OK,
+        "amend x1 qty 2": Code.OK,
+        "amend x1 price 7001": Code.FAR_LEVELS_FULL,
+        "amend x1 price 8000": Code.OK,
+        "buy 1 @ 40 as x2 gtc": Code.OK,
+        "amend x2 price 101": Code.OK,
+    }
+    assert codes({"orders": 5000, "day_ids": 5000}, opening, [("A1", text) for text in story]) == list(story.values())
+
+
+def test_a_restored_order_outside_the_limits_needs_no_level() -> None:
+    opening = [
+        ("venue", "day.open 2026-11-23 next 1"),
+        *WORLD[:2],
+        ("venue", "define W max_price=9000 window_ticks=10 reference_price=8000"),
+        ("venue", "control W limit_steps=9900"),
+        ("venue", "limit W settlement 4500 step 1"),
+        *[("venue", f"define {symbol}") for symbol in ("V", "U", "T")],
+    ]
+    fill = [("A2", f"restore buy 1 leaves 1 @ {100 + n} as f{n} order {n + 1}") for n in range(4096)]
+    story = {"restore buy 1 leaves 1 @ 7000 as x1 order 4100": Code.FAR_LEVELS_FULL,
+             "restore buy 1 leaves 1 @ 8956 as x1 order 4100": Code.OK}  # fmt: skip
+    many = {"orders": 5000, "day_ids": 5000}
+    assert codes(many, [*opening, *fill], [("A1", text) for text in story]) == list(story.values())

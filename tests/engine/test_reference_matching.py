@@ -1,11 +1,24 @@
-"""Icebergs, minimum quantities, market_to_limit and stops as they trade (R26, R46 to R48, R60, R61)."""
+"""Icebergs, minimum quantities, market_to_limit, stops and the trigger (R26, R46 to R48, R60, R61, R69)."""
 
 from __future__ import annotations
 
 import pytest
 
 from engine.reference import Reference
-from engine.schema import DUP, INACTIVE, LAST, PRIORITY_KEPT, TRADE, Code, CommandKind, EventKind, Reason
+from engine.schema import (
+    DUP,
+    INACTIVE,
+    LAST,
+    OVERRIDE,
+    PRIORITY_KEPT,
+    TRADE,
+    Code,
+    CommandKind,
+    EventKind,
+    Phase,
+    Reason,
+    Side,
+)
 from tests.engine.test_reference import CONTINUOUS, Venue, event, two_sided
 from tests.scenarios.table import Commands, world
 
@@ -48,6 +61,59 @@ class Story:
     def shown(self) -> dict[str, int]:
         orders = self.reference.dump()["orders"]
         return {order["cl_ord_id"]: order["shown_qty"] for order in orders if order["display_qty"]}
+
+
+FLAG_WORDS = {INACTIVE: " inactive", PRIORITY_KEPT: " kept", OVERRIDE: " override"}
+
+
+class Controlled(Story):
+    """A venue that tells all its events in short, those of price controls included."""
+
+    def say(self, who: str, text: str) -> list[str]:
+        events = self.reference.run_block(self.commands.write(who, text), self.commands.payload)
+        self.reference.check()
+        names = {number: name for name, number in self.commands.order_ids.items()}
+        told = []
+        for row, trade in zip(events, events.view(TRADE), strict=True):
+            kind, name = EventKind(row["kind"]), names.get(int(row["order_id"]), "")
+            flags = "".join(word for flag, word in FLAG_WORDS.items() if row["flags"] & flag)
+            price, qty, reason = int(row["price"]), int(row["qty"]), int(row["reason"])
+            side = f" {Side(row['side']).name.lower()}" if row["side"] else ""
+            symbol = "?WVU"[row["instrument"]]
+            match kind:
+                case EventKind.TRADE:
+                    told.append(f"trade {name} {names[int(trade['resting_order_id'])]} {qty} @ {price}")
+                case EventKind.ORDER_CANCELED:
+                    told.append(f"canceled {name} {row['delta_qty']} {Reason(reason).name.lower()}{flags}")
+                case EventKind.PHASE_CHANGED:
+                    phases = f"{Phase(row['phase']).name.lower()} from {Phase(reason).name.lower()}"
+                    told.append(f"phase {symbol} {phases}{side}{flags}")
+                case EventKind.CONTROLS_SET:
+                    told.append(f"controls {symbol}")
+                case EventKind.LIMITS_SET:
+                    told.append(f"limits {symbol} {price}..{row['old_price']} of {qty} step {reason}{side}")
+                case EventKind.CALL_EXTENDED:
+                    told.append(f"extended {qty} @ {price} count {reason}")
+                case EventKind.AUCTION_INDICATIVE | EventKind.AUCTION_UNCROSSED:
+                    told.append(f"{kind.name.lower().removeprefix('auction_')} {qty} @ {price}")
+                case EventKind.ORDER_REJECTED | EventKind.ACT_REJECTED:
+                    told.append(f"rejected {Code(row['code']).name}")
+                case _:
+                    what = kind.name.lower().removeprefix("order_")
+                    told.append(f"{what} {name} {row['leaves_qty']} @ {price}{flags}")
+        return told
+
+    def told_by_all(self, *texts: str, who: str = "venue") -> list[list[str]]:
+        return [self.say(who, text) for text in texts]
+
+    def limits(self, number: int = 1) -> dict[str, int]:
+        limits: dict[str, int] = self.reference.dump()["instruments"][number - 1]["limits"]
+        return limits
+
+    def live(self) -> list[str]:
+        """The live orders in the order of the dump."""
+        orders = self.reference.dump()["orders"]
+        return [order["cl_ord_id"] + " inactive" * order["inactive"] for order in orders]
 
 
 def test_an_incoming_order_goes_round_the_level_of_an_iceberg() -> None:
@@ -190,6 +256,166 @@ def test_an_elected_stop_without_a_level_is_canceled() -> None:
         "triggered w 1 @ 50",
         "canceled w 1 levels_full",
     ]
+
+
+def moved(*options: str) -> Controlled:
+    """A trade at 100 and sells up to 104, with a short window of 2 ticks."""
+    story = Controlled("short_ticks=2", *options)
+    for price in (100, 102, 103, 104):
+        story.say("A1", f"sell 2 @ {price} as s{price}")
+    story.say("A2", "buy 2 @ 100 as b1")
+    return story
+
+
+PULLED = "phase W volatility_auction from continuous"
+
+
+def test_an_order_that_reaches_beyond_the_bounds_begins_a_call() -> None:
+    story = moved()
+    story.say("A3", "buy 1 stop 102 as w1")
+    assert story.say("A2", "buy 5 @ 103 as b2") == [
+        "accepted b2 5 @ 103", "trade b2 s102 2 @ 102", PULLED, "indicative 2 @ 103",
+    ]  # fmt: skip
+    assert story.live() == ["b2", "s103", "s104", "w1 inactive"]
+    assert story.say("venue", "phase W continuous") == [
+        "phase W continuous from volatility_auction", "uncrossed 2 @ 103", "trade b2 s103 2 @ 103",
+        "triggered w1 1 @ 114", "trade w1 s104 1 @ 104",
+    ]  # fmt: skip
+
+
+def test_only_what_is_still_reached_pulls() -> None:
+    assert PULLED not in moved().say("A2", "buy 2 @ 104 as b2"), "it was filled"
+    assert PULLED not in moved().say("A2", "buy 5 @ 102 as b2"), "it does not reach"
+    assert PULLED not in moved("short_ms=8").say("A2", "buy 5 @ 104 as b2 at 9000000"), "the window holds no trade"
+    assert PULLED in moved("short_ms=8").say("A2", "buy 5 @ 104 as b2 at 7999999")
+
+
+def test_the_lower_bound_holds_too_and_for_both_sides() -> None:
+    story = Controlled("long_ticks=2")
+    story.say("A1", "buy 2 @ 100 as b1")
+    story.say("A1", "buy 2 @ 97 as b2")
+    story.say("A2", "sell 2 @ 100 as s1")
+    assert story.say("A2", "sell 2 @ 97 as s2") == ["accepted s2 2 @ 97", PULLED, "indicative 2 @ 97"]
+    story = Controlled("long_ticks=2")
+    story.say("A1", "buy 2 @ 100 as b1")
+    story.say("A2", "sell 4 @ 100 as s1")
+    story.say("A2", "sell 4 @ 97 as s2")
+    assert story.say("A1", "buy 4 @ 97 as b2") == ["accepted b2 4 @ 97", PULLED, "indicative 4 @ 97"]
+
+
+def test_what_is_left_goes_its_way_as_without_an_opposite_order() -> None:
+    assert moved().say("A2", "buy 5 @ 104 as b2 ioc")[-2:] == [PULLED, "canceled b2 3 ioc"]
+    assert moved().say("A2", "buy 5 market as b2")[-2:] == [PULLED, "canceled b2 3 protection"]
+    assert moved().say("A2", "buy 5 market_to_limit as b2")[-2:] == [PULLED, "activated b2 3 @ 102"]
+    assert moved().say("A2", "buy 5 @ 104 as b2 min 2")[1:] == [
+        "trade b2 s102 2 @ 102", PULLED, "indicative 3 @ 104",
+    ]  # fmt: skip
+    story = moved()
+    story.say("A1", "cancel s102")
+    assert story.say("A2", "buy 5 market_to_limit as b2") == [
+        "accepted b2 5 @ 113", PULLED, "canceled b2 5 protection",
+    ]  # fmt: skip
+
+
+def test_walks_end_at_the_bounds_and_pull_nothing() -> None:
+    story = moved()
+    assert story.say("A2", "buy 3 @ 104 as b2 fok") == ["accepted b2 3 @ 104", "canceled b2 3 fok"]
+    assert story.say("A2", "buy 3 @ 104 as b3 min 3") == ["accepted b3 3 @ 104", "canceled b3 3 min_qty"]
+    story.say("A1", "cancel s102")
+    assert story.say("A2", "buy 2 @ 104 as b4 fok") == ["accepted b4 2 @ 104", "canceled b4 2 fok"]
+    assert moved().say("A2", "buy 2 @ 104 as b2 fok") == ["accepted b2 2 @ 104", "trade b2 s102 2 @ 102"]
+
+
+def test_bounds_are_those_before_an_orders_own_trades() -> None:
+    story = Controlled("short_ticks=2")
+    for price in (100, 103, 106):
+        story.say("A1", f"sell 1 @ {price} as s{price}")
+    assert PULLED not in story.say("A2", "buy 3 @ 106 as b1"), "there was no trade before"
+    assert story.live() == []
+
+
+def test_an_elected_stop_and_an_amended_order_pull_too() -> None:
+    story = moved()
+    story.say("A3", "buy 3 stop 102 as w1")
+    story.say("A3", "buy 3 stop 102 as w2")
+    assert story.say("A2", "buy 2 @ 102 as b2") == [
+        "accepted b2 2 @ 102", "trade b2 s102 2 @ 102", "triggered w1 3 @ 113", PULLED, "canceled w1 3 protection",
+    ]  # fmt: skip
+    assert story.live() == ["s103", "s104", "w2 inactive"]
+    story = moved()
+    story.say("A2", "buy 3 @ 99 as b2")
+    assert story.say("A2", "amend b2 price 103") == [
+        "amended b2 3 @ 103", "trade b2 s102 2 @ 102", PULLED, "indicative 1 @ 103",
+    ]  # fmt: skip
+
+
+def test_a_trigger_pulled_by_a_stop_on_the_way_to_continuous_is_told_last() -> None:
+    story = Controlled("short_ticks=2", "group=G")
+    story.say("A1", "sell 1 @ 100 as s1")
+    story.say("A1", "buy 1 @ 100 as b1")
+    story.say("A1", "buy 2 @ 100 as b2")
+    story.say("A2", "sell 2 @ 100 as s2")
+    story.say("A1", "sell 5 @ 103 as s3")
+    story.say("venue", "phase ALL volatility_auction")
+    story.say("A3", "buy 5 stop 99 @ 103 as w1")
+    assert story.say("venue", "phase ALL continuous") == [
+        "phase W continuous from volatility_auction", "phase V continuous from volatility_auction", "uncrossed 0 @ 0",
+        "triggered w1 5 @ 103", PULLED, "uncrossed 0 @ 0", "indicative 5 @ 103",
+    ]  # fmt: skip
+
+
+def test_a_call_that_the_trigger_begins_begins_with_nothing_told() -> None:
+    story = Controlled("phase=pre_open", "short_ticks=2")
+    story.say("A1", "sell 2 @ 103 as s1")
+    assert story.say("A2", "buy 2 @ 103 as b1")[1:] == ["indicative 2 @ 103"]
+    story.say("venue", "phase W closed")
+    story.say("venue", "phase W continuous")
+    for who, text in (("A1", "sell 1 @ 100 as s2"), ("A2", "buy 1 @ 100 as b2"), ("A1", "sell 2 @ 103 as s3")):
+        story.say(who, text)
+    assert story.say("A2", "buy 2 @ 103 as b3")[1:] == [PULLED, "indicative 2 @ 103"]
+
+
+def test_the_own_phase_of_an_instrument_stays_its_own() -> None:
+    story = moved()
+    story.say("venue", "phase W break override")
+    story.say("venue", "phase W continuous override")
+    assert f"{PULLED} override" in story.say("A2", "buy 5 @ 103 as b2")
+    assert story.say("venue", "phase ALL continuous") == ["rejected PHASE_TRANSITION"]
+
+
+def test_windows_are_emptied_by_an_uncross_a_control_and_the_close() -> None:
+    story = moved()
+    story.say("venue", "phase W volatility_auction")
+    assert story.say("venue", "phase W continuous")[-1] == "uncrossed 0 @ 0"
+    assert PULLED in story.say("A2", "buy 5 @ 103 as b2"), "no volume, nothing emptied"
+    story.say("venue", "phase W continuous")
+    assert PULLED not in story.say("A2", "buy 5 @ 104 as b3"), "the price of the uncross, 103, is all they hold"
+    for key in ("short_ticks=2", "long_ticks=0", "short_ms=60000", "long_ms=600000"):
+        story = moved()
+        story.say("venue", f"control W {key}")
+        assert PULLED not in story.say("A2", "buy 5 @ 104 as b2")
+    story = moved()
+    story.say("venue", "control W band_ticks=50 limit_steps=")
+    assert PULLED in story.say("A2", "buy 5 @ 104 as b2")
+    story = moved()
+    story.say("A1", "sell 2 @ 104 as g1 gtc")
+    story.say("venue", "phase W closed")
+    story.say("venue", "phase W continuous")
+    assert PULLED not in story.say("A2", "buy 5 @ 104 as b2")
+
+
+def test_bounds_are_for_continuous_but_every_trade_enters_the_windows() -> None:
+    story = Controlled("short_ticks=2")
+    story.say("A1", "sell 5 @ 110 as s1")
+    story.say("A2", "buy 2 @ 100 as b1 gtc")
+    story.say("venue", "phase W pre_close")
+    story.say("A3", "buy 3 @ 110 as b2")
+    story.say("venue", "phase W closing_auction")
+    story.say("venue", "phase W trade_at_close")
+    story.say("venue", "control W short_ticks=1")
+    assert story.say("A2", "buy 1 @ 110 as b3")[1:] == ["trade b3 s1 1 @ 110"]
+    assert story.reference.instruments[0].trigger.bounds(story.reference.time) == (109, 111)
+    assert story.say("A2", "buy 9 @ 110 as b4")[1:] == ["trade b4 s1 1 @ 110"]
 
 
 def test_rows_of_stops_icebergs_and_market_to_limit() -> None:

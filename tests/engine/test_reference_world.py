@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from engine.reference import Reference
-from engine.reference_book import Cross
+from engine.reference_book import Cross, Order, Where
+from engine.reference_bounds import Bounds
 from engine.schema import AuctionStep, Limits, OrdStatus, Phase, TimeInForce
 from tests.scenarios.table import Commands, world
 
@@ -32,7 +33,7 @@ def test_the_dump_tells_all() -> None:
     assert [(i["symbol"], i["max_price"], i["phase"]) for i in told["instruments"]] == [
         ("W", "1000", "continuous"), ("V", "1000", "continuous"),
     ]  # fmt: skip
-    assert told["accounts"][4] == {"account": "A5", "member": "M2", "owner": "B1"}
+    assert told["accounts"][4] == {"account": "A5", "member": "M2", "owner": "B1", "balance": 0, "checked": 0}
     assert [order["cl_ord_id"] for order in told["orders"]] == ["b3", "s1", "s2", "v1"]
     assert told["orders"][2] == {
         "order_id": 12,
@@ -99,7 +100,9 @@ def test_the_book_tells_queues() -> None:
 
 def test_an_empty_world() -> None:
     assert Reference(Limits(1, 1, 1, 64, 1)).dump() == {
-        "trading_day": "", "seq": 0, "time": 0, "next_trade_id": 1, "instruments": [], "accounts": [], "orders": [],
+        "trading_day": "", "margined": 0, "seq": 0, "time": 0, "next_trade_id": 1, "instruments": [], "accounts": [],
+        "orders": [],
+        "positions": [], "fixings": [], "margins": [], "fees": [], "caps": [], "kills": [], "income": {},
     }  # fmt: skip
 
 
@@ -217,6 +220,75 @@ DAMAGE = [
 @pytest.mark.parametrize("damage", DAMAGE, ids=lambda damage: damage.__name__)
 def test_check_notices(damage: Callable[[Reference], None]) -> None:
     reference = venue(*MORE)
+    reference.check()
+    damage(reference)
+    with pytest.raises(AssertionError):
+        reference.check()
+
+
+CONTROLLED = (
+    ("venue", "control V limit_steps=1000,2000 short_ticks=5 max_order_value=07.0"), ("venue", "phase V halted"),
+    ("venue", "limit V settlement 100 step 1"), ("venue", "control V max_order_value=0"),
+    ("venue", "phase V volatility_auction"), ("venue", "phase V continuous"),
+    ("A1", "buy 1 @ 111 as g1 gtc in V"), ("A1", "buy 1 market as m1 at_close in V"),
+    ("A2", "buy 9 @ 90 as g2 gtc in V"),
+    ("A3", "sell 9 @ 89 as g3 gtc display 4 in V"), ("A3", "sell 1 @ 90 as g4 gtc in V"),
+)  # fmt: skip
+
+
+def test_the_dump_tells_controls_limits_and_what_is_suspended() -> None:
+    told = venue(*CONTROLLED).dump()
+    plain, controlled = told["instruments"]
+    assert plain["controls"] == {}
+    assert plain["limits"] == {"settlement": 500, "step": 0, "side": 0, "locked": 0, "low": 1, "high": 1000}
+    assert controlled["controls"] == {"limit_steps": "1000,2000", "short_ticks": 5, "max_order_value": "0"}
+    assert controlled["limits"] == {"settlement": 100, "step": 1, "side": 0, "locked": 0, "low": 90, "high": 110}
+    keys = ("cl_ord_id", "price", "shown_qty", "inactive")
+    assert [tuple(order[key] for key in keys) for order in told["orders"]] == [
+        ("g2", 90, 0, 0), ("g1", 111, 0, 1), ("m1", 110, 0, 1), ("g3", 89, 4, 1),
+    ]  # fmt: skip
+
+
+def named(reference: Reference, name: str) -> Order:
+    return next(order for order in reference.live.values() if order.cl_ord_id == name.encode())
+
+
+def suspend_inside(reference: Reference) -> None:
+    named(reference, "g1").price = 110
+
+
+def suspend_a_day_order(reference: Reference) -> None:
+    named(reference, "g1").time_in_force = TimeInForce.DAY
+
+
+def rest_outside(reference: Reference) -> None:
+    reference.instruments[1].limits.low = 91
+
+
+def keep_a_lasting_order_aside(reference: Reference) -> None:
+    named(reference, "g1").where = Where.ASIDE
+
+
+def pull_outside_a_call(reference: Reference) -> None:
+    reference.instruments[1].trigger.pull(Bounds(1, 2))
+
+
+def extend_outside_a_call(reference: Reference) -> None:
+    reference.instruments[0].trigger.extend()
+
+
+def remember_yesterdays_trades(reference: Reference) -> None:
+    reference.instruments[2].trigger.note(0, 5)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [suspend_inside, suspend_a_day_order, rest_outside, keep_a_lasting_order_aside, pull_outside_a_call,
+     extend_outside_a_call, remember_yesterdays_trades],
+    ids=lambda damage: damage.__name__,
+)  # fmt: skip
+def test_check_notices_what_price_controls_leave(damage: Callable[[Reference], None]) -> None:
+    reference = venue(*CONTROLLED, ("venue", "define U"))
     reference.check()
     damage(reference)
     with pytest.raises(AssertionError):

@@ -268,7 +268,7 @@ def views(state: State, commands: Rows | None = None, events: Rows | None = None
     if LANE == "compiled":
         a.h[CMD], a.h[EV] = cmd.ctypes.data, ev.ctypes.data
     return Core(a.h, a.ins, a.n4, a.n8, a.bits, a.far, a.tab, a.ids, a.direct, a.spill, a.acc, a.scratch,
-                a.more, a.tree, a.work, cmd, ev)  # fmt: skip
+                a.more, a.tree, a.work, a.ctl, a.pos, a.own, a.cost, cmd, ev)  # fmt: skip
 
 
 def behind(arrays: Core) -> Any:

@@ -6,7 +6,7 @@ import pytest
 
 from engine.schema import CommandKind
 from gateway.calls import ReopeningCalls
-from tests.gateway.kit import OTHER, SYMBOL, Floor
+from tests.gateway.kit import OTHER, SYMBOL, Floor, order
 
 
 @pytest.fixture
@@ -29,9 +29,9 @@ def test_a_call_ends_when_its_seconds_are_over_and_is_then_forgotten(floor: Floo
     calls, directory = ReopeningCalls(), floor.desk.directory
     calls.begin(SYMBOL, reopen(floor), 100.0, 5)
     assert calls.due(104.9, directory) == [] and calls.held() == {SYMBOL}
-    assert calls.due(105.0, directory) == [SYMBOL]
+    assert calls.due(105.0, directory) == [(SYMBOL, False)]
     assert calls.due(105.5, directory) == [], "it has been asked for"
-    assert calls.due(106.0, directory) == [SYMBOL], "it has not come: once more"
+    assert calls.due(106.0, directory) == [(SYMBOL, False)], "it has not come: once more"
     set_phase(floor, SYMBOL, "continuous")
     assert calls.due(200.0, directory) == [] and calls.held() == frozenset()
 
@@ -48,8 +48,41 @@ def test_a_call_of_no_seconds_is_the_operators(floor: Floor) -> None:
     calls, directory = ReopeningCalls(), floor.desk.directory
     calls.begin(SYMBOL, reopen(floor), 100.0, 0)
     calls.begin(OTHER, reopen(floor, OTHER), 100.0, 3)
-    assert calls.due(1e9, directory) == [OTHER]
+    assert calls.due(1e9, directory) == [(OTHER, False)]
     assert calls.held() == {SYMBOL, OTHER}
+
+
+def pulled(floor: Floor) -> None:
+    """Have an order pull the volatility trigger of SYMBOL (R69)."""
+    floor.act(CommandKind.CONTROL_SET, {"symbol": SYMBOL, "short_ticks": 2})
+    buyer, seller = floor.connect("M1"), floor.connect("M2")
+    for number, price in enumerate(("3.000", "3.100")):
+        floor.ask(seller, "order.place", **order(f"s-{number}", "sell", price, 1))
+        floor.ask(buyer, "order.place", account="A1", **order(f"b-{number}", "buy", price, 1))
+
+
+def test_a_call_of_the_trigger_is_found_and_asked_to_end_twice(floor: Floor) -> None:
+    calls, directory = ReopeningCalls(), floor.desk.directory
+    calls.watch(100.0, directory, 7.5)
+    assert calls.held() == frozenset()
+    pulled(floor)
+    calls.watch(100.0, directory, 7.5)
+    calls.watch(103.0, directory, 1.0)
+    assert calls.held() == {SYMBOL}, "noted once"
+    assert calls.due(107.4, directory) == []
+    assert calls.due(107.5, directory) == [(SYMBOL, True)]
+    assert calls.due(114.9, directory) == [], "the engine may have extended it: the same time again"
+    assert calls.due(115.0, directory) == [(SYMBOL, True)]
+    assert calls.due(1e9, directory) == [] and calls.held() == {SYMBOL}, "from now on it is an operator's"
+    set_phase(floor, SYMBOL, "continuous")
+    assert calls.due(1e9, directory) == [] and calls.held() == frozenset()
+
+
+def test_a_volatility_auction_that_an_operator_began_is_the_operators(floor: Floor) -> None:
+    calls, directory = ReopeningCalls(), floor.desk.directory
+    set_phase(floor, SYMBOL, "volatility_auction")
+    calls.watch(100.0, directory, 5)
+    assert calls.held() == frozenset()
 
 
 def test_a_symbol_that_is_listed_no_more_is_forgotten(floor: Floor) -> None:

@@ -13,7 +13,7 @@ from engine.schema import CommandKind
 from tests.gateway.kit import OTHER, SYMBOL, TERMS, Floor, order
 from tests.gateway.serving import Served, ask, serving
 
-ROUTES = ("/operator/session", "/operator/day", "/operator/accounts", "/operator/instruments")
+ROUTES = ("/operator/session", "/operator/day", "/operator/accounts", "/operator/instruments", "/operator/act")
 
 
 def run(story: Any) -> None:
@@ -109,8 +109,8 @@ def test_resume_begins_a_call_that_the_venue_is_told_to_end(seconds: int | None,
             assert served.calls.due(begun, directory) == [] and served.calls.held() == {SYMBOL}
             length = {None: 5, 0: None, 40: 40}[seconds]
             assert served.calls.due(begun + 4, directory) == []
-            assert served.calls.due(begun + 39, directory) == ([SYMBOL] if length == 5 else [])
-            assert served.calls.due(begun + 86_400, directory) == ([SYMBOL] if length else [])
+            assert served.calls.due(begun + 39, directory) == ([(SYMBOL, False)] if length == 5 else [])
+            assert served.calls.due(begun + 86_400, directory) == ([(SYMBOL, False)] if length else [])
 
     run(story())
 
@@ -224,6 +224,36 @@ def test_body_that_grows_unannounced_is_cut_off(tmp_path: Path) -> None:
             async with httpx.AsyncClient(trust_env=False, base_url=f"http://{served.url}") as http:
                 answer = await http.post("/operator/session", content=pieces(), headers=headers)
             assert answer.status_code == 413
+
+    run(story())
+
+
+def test_levers_are_pulled_by_name_and_the_log_says_by_whom(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with serving(Floor(tmp_path)) as served:
+
+            async def pull(op: str, why: str = "a reason", **p: Any) -> httpx.Response:
+                return await post(served, "/operator/act", {"op": op, "why": why, "p": p})
+
+            answer = await pull("kill.set", member="M1", on=1)
+            assert answer.status_code == 200
+            (told,) = [{key: event[key] for key in event if key not in ("seq", "i", "ts")} for event in answer.json()]
+            assert told == {
+                "ev": "kill.set", "scope": "member", "member": "M1", "on": True, "by": "OPS", "why": "a reason",
+            }  # fmt: skip
+            commands, payload, _ = served.floor.blocks[-1]
+            start, length = int(commands[-1]["target_lo"]), int(commands[-1]["target_hi"])
+            assert json.loads(payload[start : start + length]) == {
+                "member": "M1", "on": 1, "why": "a reason", "by": "OPS",
+            }  # fmt: skip
+            for op, p, status, code in (
+                ("limit.set", {"symbol": "NOBODY"}, 409, "UNKNOWN_INSTRUMENT"),
+                ("limit.set", {"symbol": SYMBOL, "step": 9}, 409, "BAD_TERMS"),
+                ("phase.set", {"symbol": SYMBOL, "phase": "closed"}, 400, "BAD_VALUE"),
+                ("day.open", {}, 400, "BAD_VALUE"),
+            ):
+                answer = await pull(op, **p)
+                assert (answer.status_code, answer.json()["code"]) == (status, code)
 
     run(story())
 

@@ -222,6 +222,37 @@ def test_a_call_is_told_read_and_uncrossed() -> None:
     assert (unknown["ev"], unknown["code"]) == ("error", "UNKNOWN_SYMBOL")
 
 
+def test_money_and_switches_are_told_with_whom_they_mean_and_who_pulled_them() -> None:
+    by = {"by": "OPS", "why": "margin call"}
+    events = run(
+        {"op": "account.define", "p": {"account": "A3", "member": "M3", "owner": "B3", "ccy": "VND"}},
+        act("fixing.set", date="2026-11-23", ccy="USD", per="VND", rate="25400"),
+        act("margin.set", symbol=SYMBOL, ccy="VND", per_lot=20_000_000),
+        act("fee.set", symbol=SYMBOL, ccy="VND", basis="lot", taker=5, maker=-1, auction=0),
+        act("cap.set", commodity=SYMBOL, owner="B3", lots=20),
+        act("collateral.set", account="A3", amount=200_000_000),
+        place("a", "A3", qty=10),
+        place("b", "A3", qty=9),
+        act("kill.set", member="M3", on=1, **by),
+        act("kill.set", account="A3", on=1),
+    )
+    told = [{key: value for key, value in event.items() if key not in ("seq", "i", "ts", "symbol")} for event in events]
+    assert told[1:6] == [
+        {"ev": "fixing.set", "ccy": "USD", "per": "VND", "rate": "25400", "date": "2026-11-23"},
+        {"ev": "margin.set", "ccy": "VND", "per_lot": 20_000_000},
+        {"ev": "fees.set", "ccy": "VND", "basis": "lot", "taker": 5, "maker": -1, "auction": 0},
+        {"ev": "cap.set", "commodity": SYMBOL, "owner": "B3", "lots": 20},
+        {"ev": "collateral.set", "account": "A3", "balance": 200_000_000},
+    ]
+    # Ten lots hold 200,000,050 dong with their worst fee; nine are within the 5 % of the law.
+    assert short(events[6:8], "ev", "code", "rule") == [
+        ("order.rejected", "MARGIN", "R74"), ("order.accepted", None, None),
+    ]  # fmt: skip
+    assert told[8] == {"ev": "kill.set", "scope": "member", "member": "M3", "on": True, **by}
+    assert (told[9]["ev"], told[9]["reason"]) == ("order.canceled", "kill_switch")
+    assert told[10] == {"ev": "kill.set", "account": "A3", "scope": "account", "on": True}
+
+
 def test_an_auction_between_orders_of_one_owner_says_so() -> None:
     opening = [*OPENING[:3], act("phase.set", symbol=SYMBOL, phase="pre_open")]
     lines = [place("a"), place("b", side="sell"), act("phase.set", symbol=SYMBOL, phase="opening_auction")]

@@ -2,9 +2,9 @@
 
 It knows no matcher. From EVENT rows alone it rebuilds every order, queue, waiting stop and call with plain lists, and
 checks price and time priority (R20, R21, R47), prices (R22, R23, R52, R55, R59), what may rest, wait and expire
-(R24–R28, R43, R49, R56, R58, R60–R62), the conservation of lots, and the form of the stream (R1, R22). What it is told
-of the commands (`Asked`) adds the laws of stop prices after amends, expiries and self-match ids (R27). An
-AssertionError names the event.
+(R24–R28, R43, R49, R56, R58, R60–R62), price controls (R66–R70), the conservation of lots, and the form of the stream
+(R1, R22). What it is told of the commands (`Asked`) adds the laws of stop prices after amends, expiries, self-match ids
+(R27) and of what acts have set. An AssertionError names the event.
 """
 
 from __future__ import annotations
@@ -19,8 +19,6 @@ from engine.schema import (
     INACTIVE,
     LAST,
     PRIORITY_KEPT,
-    SELF_MATCH,
-    TRADE,
     UNCROSS,
     CommandKind,
     EventKind,
@@ -31,27 +29,27 @@ from engine.schema import (
     Smp,
     TimeInForce,
 )
-from tests.properties.ledger_asked import NO_CROSS, Told
 from tests.properties.ledger_book import (
     BUY,
     LASTING,
-    OF_A_CALL,
-    OF_BOTH_SIDES,
+    OUTSIDE,
     SELL,
     STOPS,
     UNKNOWN_STOP,
     UNPRICED,
     Event,
     Order,
-    Places,
-    told_by,
+    events_of,
 )
+from tests.properties.ledger_calls import Called
+from tests.properties.ledger_controls import CLOSING_CALL, within
 
 Rows = npt.NDArray[np.void]
+LEFTOVERS = (Reason.IOC, Reason.PROTECTION)  # why what is left of an order is canceled (R24, R25)
 
 
 @dataclass
-class Ledger(Places):
+class Ledger(Called):
     """Feed it all events of a venue in order; `asked` learns of the commands before."""
 
     trades: int = 0
@@ -63,23 +61,16 @@ class Ledger(Places):
     _doomed: dict[int, int] = field(default_factory=dict)
     _ended: list[int] = field(default_factory=list)
     _used_up: Order | None = None  # an iceberg that must show lots again (R47)
-    _missing: int = 0  # what an uncross has still to trade
-    _cross: Told = NO_CROSS
-    _leaving: list[int] = field(default_factory=list)  # who must leave a call, in this order (R56)
     _reach: dict[int, tuple[int, int]] = field(default_factory=dict)  # lowest and highest trade of the command (R61)
     _touched: set[int] = field(default_factory=set)
-    _crossing: int = 0
 
     def feed(self, rows: Rows) -> None:
         """Take note of events; AssertionError where one breaks a law."""
-        both = rows.view(TRADE)
-        for at, kind in enumerate(rows["kind"].tolist()):
-            row = both[at] if kind in OF_BOTH_SIDES else rows[at]
-            event = dict(zip(row.dtype.names, row.item(), strict=True))
+        for event in events_of(rows):
             try:
                 self._note(event)
             except AssertionError as broken:
-                raise AssertionError(f"{broken}: {EventKind(kind).name} {event}") from broken
+                raise AssertionError(f"{broken}: {EventKind(event['kind']).name} {event}") from broken
 
     # --- the stream -------------------------------------------------------------------------------
 
@@ -88,6 +79,13 @@ class Ledger(Places):
         kind = event["kind"]
         assert self._used_up is None or kind == EventKind.ORDER_REFRESHED, "an iceberg shows lots again at once (R47)"
         assert not self._missing or kind == EventKind.TRADE, "an uncross trades its whole volume (R55)"
+        if self._must_go is not None:
+            told = (kind, event["order_id"], event["reason"])
+            gone = (EventKind.ORDER_CANCELED, self._must_go.order_id, Reason.PRICE_LIMIT)
+            assert told == gone, "elected outside the daily limits it is canceled at once (R60)"
+        obeys = bool(self._due) and kind != EventKind.LIMITS_SET
+        if obeys:
+            self._obeyed(event)
         if event["instrument"]:
             self._touched.add(event["instrument"])
         match kind:
@@ -100,19 +98,32 @@ class Ledger(Places):
             case EventKind.ORDER_PREVENTED:
                 self._prevented(event)
             case EventKind.ORDER_CANCELED | EventKind.ORDER_EXPIRED:
-                self._end(event)
+                self._end(event, obeys)
+            case EventKind.ORDER_SUSPENDED:
+                assert obeys, "orders are suspended by new limits (R67)"
+                self._suspended(event)
             case EventKind.ORDER_TRIGGERED:
                 self._triggered(event)
             case EventKind.ORDER_ACTIVATED:
-                self._activated(event)
+                self._activated(event, obeys)
             case EventKind.ORDER_REFRESHED:
                 self._refreshed(event)
             case EventKind.AUCTION_INDICATIVE:
+                self._settle()
                 self._indicative(event)
             case EventKind.AUCTION_UNCROSSED:
+                self._settle()
                 self._uncrossed(event)
             case EventKind.PHASE_CHANGED:
-                self._phase_changed(event)
+                self._phase_changed(event, self._incoming)
+            case EventKind.CALL_EXTENDED:
+                self._call_extended(event)
+            case EventKind.CONTROLS_SET:
+                self._controls_set(event)
+            case EventKind.LIMITS_SET:
+                self._limits_set(event)
+            case EventKind.DAY_OPENED:
+                self.trading_day = event["qty"]
             case EventKind.ORDER_STATUS:
                 self._status(event)
             case EventKind.MASS_CANCELED | EventKind.DISCONNECTED:
@@ -147,7 +158,10 @@ class Ledger(Places):
         assert self._used_up is None and not self._missing, "a command ends when its work is done"
         assert not self._doomed, f"orders {sorted(self._doomed)} were prevented and not canceled (R27)"
         assert not self._leaving, f"orders {self._leaving} are for one call only (R56)"
+        assert not self._due, f"the limits concern orders {self._due} (R67)"
+        assert self._must_go is None, "elected outside the daily limits it is canceled at once (R60)"
         self.index = -1
+        self._pulls.clear()
         self._ended.clear()
         self._reach.clear()
         for instrument in self._touched:
@@ -156,7 +170,8 @@ class Ledger(Places):
 
     def _close_instrument(self, instrument: int) -> None:
         mode = self._mode(instrument)
-        if self.phases.get(instrument) in (Phase.PRE_CLOSE, Phase.CLOSE_NO_CANCEL):
+        self._stay_inside(instrument)
+        if self.phases.get(instrument) in CLOSING_CALL:
             assert not self.aside.get(instrument), "who was kept aside is in the book of the closing call (R58)"
         if mode == Mode.CALL:
             found = self._auction(instrument)
@@ -190,8 +205,8 @@ class Ledger(Places):
         if order.live:
             assert order.leaves > 0, "a live order has open lots"
             assert order.time_in_force not in (TimeInForce.IOC, TimeInForce.FOK), "these do not rest (R28)"
-            in_call = self._mode(order.instrument) == Mode.CALL
-            assert order.ord_type == OrdType.LIMIT or (order.ord_type in UNPRICED and in_call), "it has a price (R24)"
+            may_lack = self._mode(order.instrument) in (Mode.CALL, Mode.NONE) and order.instrument not in self._pulls
+            assert order.ord_type == OrdType.LIMIT or (order.ord_type in UNPRICED and may_lack), "it has a price (R24)"
             self._join(order)
 
     # --- orders -----------------------------------------------------------------------------------
@@ -213,6 +228,7 @@ class Ledger(Places):
         if not restored:
             assert order.display < order.placed, "an iceberg hides something (R47)"
             assert Permit.ENTER in PHASES[self._phase(event)].permits, "the phase lets nobody in (R9)"
+            self._admit(order, event)
         if order.cum:
             order.status = OrdStatus.PARTIALLY_FILLED
         self.orders[order.order_id] = order
@@ -220,16 +236,20 @@ class Ledger(Places):
         if order.ord_type in STOPS:
             assert inactive, "a stop waits (R60)"
             self._wait(order)
+        elif self._is_suspended(order, event):
+            self._keep_out(order, "suspended")
         elif inactive:
             assert order.time_in_force == TimeInForce.AT_CLOSE, "kept aside for the close (R58)"
-            order.where = "aside"
-            self.aside.setdefault(order.instrument, []).append(order.order_id)
+            self._keep_out(order, "aside")
         else:
-            self._incoming = order
+            self._come_in(order)
             if restored:
                 self._settle()
                 order.shown = wish.shows if wish is not None else order.shown
                 assert 0 <= order.shown <= order.display, "at most the displayed quantity (R45)"
+
+    def _come_in(self, order: Order) -> None:
+        self._incoming, self._bounds = order, self._bounds_now(order.instrument)
 
     def _amended(self, event: Event) -> None:
         order = self._mine(event)
@@ -238,8 +258,13 @@ class Ledger(Places):
         assert event["cum_qty"] == order.cum and event["qty"] == event["cum_qty"] + event["leaves_qty"] > order.cum
         kept = bool(event["flags"] & PRIORITY_KEPT)
         wish = self.asked.wishes.get(event["seq"])
-        assert bool(event["flags"] & INACTIVE) == (order.where in ("stops", "aside")), "whether it waits (R31)"
-        if order.where != "stops":
+        self._mended(order, event)
+        inactive = bool(event["flags"] & INACTIVE)
+        comes_back = order.where == "suspended" and not inactive
+        assert inactive == (order.where in OUTSIDE) or comes_back, "whether it waits (R31)"
+        if comes_back:
+            assert not kept, "it joins its level last (R67)"
+        elif order.where != "stops":
             less = event["price"] == order.price and event["qty"] <= order.order_qty
             assert kept == less, "less at the same price keeps its place (R31)"
         elif wish is not None:
@@ -257,16 +282,29 @@ class Ledger(Places):
         if where == "stops":
             order.stop_price = UNKNOWN_STOP if wish is None or wish.stop_price is None else wish.stop_price
             self._wait(order)
-        elif where == "aside":
-            order.where = "aside"
-            self.aside[order.instrument].append(order.order_id)
+        elif where in OUTSIDE and not comes_back:
+            self._keep_out(order, where)
         else:
-            self._incoming = order
+            self._come_in(order)
 
-    def _end(self, event: Event) -> None:
+    def _suspended(self, event: Event) -> None:
         order = self._mine(event)
-        waits = order.where in ("stops", "aside")
-        assert bool(event["flags"] & INACTIVE) == waits, "whether it waited (R29)"
+        assert order.where == "book" and event["flags"] & INACTIVE, "it was in the book, and is not any more (R67)"
+        known = (order.price, order.order_qty, order.leaves, order.cum)
+        assert tuple(event[name] for name in ("price", "qty", "leaves_qty", "cum_qty")) == known
+        self._leave(order)
+        self._keep_out(order, "suspended")
+
+    def _end(self, event: Event, obeys: bool) -> None:
+        order = self._mine(event)
+        assert bool(event["flags"] & INACTIVE) == (order.where in OUTSIDE), "whether it waited (R29)"
+        if event["reason"] == Reason.PRICE_LIMIT:
+            assert obeys or order is self._must_go or self._is_too_late(order, event), "who must go has a reason (R67)"
+            self._must_go = None
+        if event["reason"] in LEFTOVERS:
+            self._has_traded_all(order)
+        if event["reason"] in (Reason.FOK, Reason.MIN_QTY):
+            assert order.instrument not in self._pulls, "an order that trades not at all pulls no trigger (R69)"
         if event["reason"] in (Reason.REQUESTED, Reason.AMENDED_TO_FILLED):
             by_cancel = event["op"] in (CommandKind.ORDER_CANCEL, CommandKind.ORDER_AMEND)
             assert by_cancel and event["cl_ord_id"], "who cancels or amends is told the id"
@@ -281,8 +319,9 @@ class Ledger(Places):
             order.off, order.leaves = order.leaves, 0
         assert event["leaves_qty"] == 0 and event["cum_qty"] == order.cum and event["qty"] == order.order_qty
         assert order.placed == order.cum + order.off + order.decremented, "lots are conserved"
-        if event["reason"] in (Reason.MASS_CANCEL, Reason.DISCONNECT) or event["kind"] == EventKind.ORDER_EXPIRED:
-            assert not self._ended or self._ended[-1] < order.order_id, "in rising order_id (R33, R34, R43, R49)"
+        of_many = event["reason"] in (Reason.MASS_CANCEL, Reason.DISCONNECT, Reason.KILL_SWITCH)
+        if of_many or event["kind"] == EventKind.ORDER_EXPIRED:
+            assert not self._ended or self._ended[-1] < order.order_id, "in rising order_id (R33, R34, R43, R49, R77)"
             self._ended.append(order.order_id)
         order.status = OrdStatus.CANCELED
         if event["kind"] == EventKind.ORDER_EXPIRED:
@@ -292,13 +331,19 @@ class Ledger(Places):
             else:
                 assert not self._outlives_day(order), "gtc and gtd orders with a price outlive the day (R43)"
 
+    def _is_too_late(self, order: Order, event: Event) -> bool:
+        """R58: whether the limits have changed since it was kept aside, so that it cannot join the closing call."""
+        outside = within(order.price, self._daily(order.instrument)) is False
+        first = order.where == "aside" and self.aside[order.instrument][0] == order.order_id
+        return first and outside and order.ord_type == OrdType.LIMIT and event["phase"] in CLOSING_CALL
+
     def _status(self, event: Event) -> None:
         order = self.orders[event["order_id"]]
         assert event["account"] == order.account, "a status is its owner's"
         assert event["reason"] == order.status, f"the status is {order.status.name}"
         told = tuple(event[name] for name in ("qty", "cum_qty", "leaves_qty"))
         assert told == (order.order_qty, order.cum, order.leaves), "the status tells the order's quantities"
-        assert bool(event["flags"] & INACTIVE) == (order.where in ("stops", "aside")), "and whether it waits"
+        assert bool(event["flags"] & INACTIVE) == (order.where in OUTSIDE), "and whether it waits"
 
     def _mine(self, event: Event) -> Order:
         order = self.orders[event["order_id"]]
@@ -327,20 +372,32 @@ class Ledger(Places):
         if order.instrument in self._reach and not any(UNKNOWN_STOP in queues for queues in sides):
             assert reached[0] == order.order_id, f"buys first, then by price, then by time (R61): {reached}"
         self._leave(order)
-        order.ord_type = OrdType.MARKET if order.ord_type == OrdType.STOP else OrdType.LIMIT
-        order.price, order.stop_price = event["price"], 0
-        self._incoming = order
+        if order.ord_type == OrdType.STOP:
+            order.ord_type, order.price = OrdType.MARKET, event["price"]
+            self._protected(order)
+        else:
+            assert event["price"] == order.price, "its own price"
+            order.ord_type = OrdType.LIMIT
+            if within(order.price, self._daily(order.instrument)) is False:
+                self._must_go = order
+        order.stop_price = 0
+        self._come_in(order)
 
-    def _activated(self, event: Event) -> None:
-        """R46, R56, R58: an order has a price, or a place in the book, that it did not have before."""
+    def _activated(self, event: Event, obeys: bool) -> None:
+        """R46, R56, R58, R67: an order has a price, or a place in the book, that it did not have before."""
         if self._incoming is not None and self._incoming.order_id != event["order_id"]:
             self._settle()
         order = self.orders[event["order_id"]]
         assert order.live and (event["leaves_qty"], event["cum_qty"]) == (order.leaves, order.cum)
         assert event["delta_qty"] == order.display
         if order.where == "aside":
-            assert self._phase(event) in (Phase.PRE_CLOSE, Phase.CLOSE_NO_CANCEL), "they wait for the close (R58)"
+            assert self._phase(event) in CLOSING_CALL, "they wait for the close (R58)"
             assert self.aside[order.instrument][0] == order.order_id, "in the order in which they came (R58)"
+            price = order.price if order.ord_type == OrdType.LIMIT else self._edge(order)
+            assert event["price"] == (event["price"] if price is None else price), "its own price, or the edge (R58)"
+            assert event["ord_type"] == order.ord_type
+        elif order.where == "suspended":
+            assert obeys, "suspended orders come back by new limits (R67)"
             assert (event["price"], event["ord_type"]) == (order.price, order.ord_type)
         else:
             assert order.ord_type == OrdType.MARKET_TO_LIMIT and event["ord_type"] == OrdType.LIMIT, "it changes (R46)"
@@ -349,6 +406,7 @@ class Ledger(Places):
                 assert event["price"] == self._cross.price and self._cross.volume, "at the auction price (R56)"
             else:
                 assert event["price"] == self.last[order.instrument][1], "at the price of its last trade (R46)"
+                self._has_traded_all(order)
         self._leave(order)
         order.ord_type, order.price = event["ord_type"], event["price"]
         self._incoming = order
@@ -381,6 +439,7 @@ class Ledger(Places):
             most = resting.shown if resting.display else resting.leaves
             assert event["qty"] == min(incoming.leaves, most) > 0, "the lots that both have, and the book shows (R47)"
             assert not self._self_match(incoming, resting), "self-match prevention keeps them apart (R27)"
+            self._within_bounds(event)
             low, high = self._reach.get(incoming.instrument, (event["price"], event["price"]))
             self._reach[incoming.instrument] = min(low, event["price"]), max(high, event["price"])
             if self._mode(incoming.instrument) == Mode.AT_CLOSE:
@@ -388,6 +447,8 @@ class Ledger(Places):
         assert self.next_trade_id in (None, event["trade_id"]), "trade ids have no gap (R22)"
         self.next_trade_id = event["trade_id"] + 1
         self.last[incoming.instrument] = event["trade_id"], event["price"]
+        assert within(event["price"], self._daily(incoming.instrument)) is not False, "within the daily limits (R67)"
+        self._enter_windows(event)
         for order in (incoming, resting):
             order.leaves -= event["qty"]
             order.cum += event["qty"]
@@ -418,6 +479,7 @@ class Ledger(Places):
         incoming, resting = self._meeting(event)
         assert event["qty"] == min(incoming.leaves, resting.leaves) > 0, "the lesser of both leaves (R27)"
         assert self._self_match(incoming, resting) in (None, True), "only orders of one self-match id (R27)"
+        self._within_bounds(event)
         doomed: tuple[Order, ...] = ()
         left = {incoming.order_id: incoming.leaves, resting.order_id: resting.leaves}
         match event["smp"]:
@@ -441,76 +503,3 @@ class Ledger(Places):
             self._doomed[order.order_id] = left[order.order_id] = 0
         assert event["cum_qty"] == incoming.cum
         assert (event["leaves_qty"], event["resting_leaves_qty"]) == (left[incoming.order_id], left[resting.order_id])
-
-    def _self_match(self, incoming: Order, resting: Order) -> bool | None:
-        """R27: whether the incoming order's instruction keeps two orders apart; None (nearly no) if nobody knows."""
-        ids = [self.asked.self_match_id(order.came_with, order.account) for order in (incoming, resting)]
-        if None in ids:
-            return None
-        return ids[0] == ids[1] and self.asked.instruction(incoming.came_with) != Smp.NONE
-
-    # --- calls ------------------------------------------------------------------------------------
-
-    def _phase_changed(self, event: Event) -> None:
-        instrument, phase = event["instrument"], Phase(event["phase"])
-        before = self.phases.get(instrument, Phase.CLOSED)
-        assert event["reason"] == before, "the phase before is the phase before"
-        assert phase in PHASES[before].next, "a step of the table (R42)"
-        assert not event["order_id"] or (event["order_id"], event["price"]) == self.last[instrument], "R63"
-        self.phases[instrument] = phase
-        if PHASES[phase].mode == Mode.CALL and PHASES[before].mode != Mode.CALL:
-            self.told[instrument] = NO_CROSS
-        if phase == Phase.CLOSED:
-            _, price = self.last.pop(instrument, (0, None))
-            self.close_prices.pop(instrument, None)
-            if price is not None:
-                self.asked.references[instrument] = price
-
-    def _indicative(self, event: Event) -> None:
-        self._settle()
-        assert PHASES[self._phase(event)].mode == Mode.CALL, "only a call tells what it would trade (R53)"
-        told = told_by(event)
-        assert told != self.told[event["instrument"]], "nothing is told twice (R53)"
-        self.told[event["instrument"]] = told
-
-    def _uncrossed(self, event: Event) -> None:
-        """R54: what was last told is what trades; and it is what R52 says of the book."""
-        self._settle()
-        instrument, told = event["instrument"], told_by(event)
-        was_told = self.told.pop(instrument, None)
-        assert was_told in (None, told), f"a call ends with what it told last (R54): {was_told}"
-        found = self._auction(instrument)
-        assert found in (None, told), f"the auction price of this book (R52): {found}"
-        self._cross, self._missing, self._crossing = told, told.volume, instrument
-        if PHASES[self._phase(event)].mode == Mode.CALL:
-            self.told[instrument] = NO_CROSS
-        if self.phases[instrument] == Phase.CLOSING_AUCTION and told.volume:
-            self.close_prices[instrument] = told.price
-        if not told.volume:
-            self._list_leaving(instrument)
-
-    def _allotment(self, event: Event) -> tuple[Order, Order]:
-        """R55: the first buy and the first sell trade at the auction price, which lies within both limits."""
-        buy, sell = self.orders[event["order_id"]], self.orders[event["resting_order_id"]]
-        assert self._missing and event["instrument"] == self._crossing, "an uncross trades its volume only (R55)"
-        for order, account in ((buy, event["account"]), (sell, event["resting_account"])):
-            assert order.instrument == event["instrument"] and order.account == account
-            price = self._best(order.instrument, order.side)
-            assert price is not None, "somebody is left to trade"
-            queue = self.queues[order.instrument, order.side][price]
-            assert queue[0] == order.order_id, f"by price, then by time (R55): {queue} at {price}"
-        assert event["price"] == self._cross.price, "everything trades at the auction price (R55)"
-        assert sell.price <= event["price"] <= buy.price and (buy.side, sell.side) == (BUY, SELL), "within the limits"
-        assert event["qty"] == min(buy.leaves, sell.leaves, self._missing), "what both have and the volume needs (R55)"
-        expected = self._self_match(buy, sell)
-        assert expected in (None, bool(event["flags"] & SELF_MATCH)), "a self-match is told (R55)"
-        self._missing -= event["qty"]
-        return buy, sell
-
-    def _list_leaving(self, instrument: int) -> None:
-        in_book = [i for side in (BUY, SELL) for i in self._in_book(instrument, side)]
-        orders = [self.orders[i] for i in sorted(in_book)]
-        self._leaving = [o.order_id for o in orders if o.ord_type in UNPRICED or o.time_in_force in OF_A_CALL]
-
-    def _leaves_call(self, order: Order) -> None:
-        assert self._leaving and self._leaving.pop(0) == order.order_id, "who leaves a call, by order_id (R56)"

@@ -7,12 +7,22 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from engine.schema import ACT_FIRST, HAS_EXPIRE, HAS_STOP, AuctionStep, CommandKind, Smp, Tick
+from engine.schema import (
+    ACT_FIRST,
+    DEFAULT_PROTECTION_TICKS,
+    HAS_EXPIRE,
+    HAS_STOP,
+    AuctionStep,
+    CommandKind,
+    Smp,
+    Tick,
+)
 
 Rows = npt.NDArray[np.void]
 
@@ -26,6 +36,40 @@ class Wish(NamedTuple):
     smp_id: int
     min_qty: int
     shows: int
+    flags: int
+
+
+class Listed(NamedTuple):
+    """What the definition of an instrument says; prices in ticks."""
+
+    symbol: str
+    group: str
+    commodity: str
+    ccy: str
+    tick: Tick
+    size: int
+    low: int
+    high: int
+    reference: int
+    protection: int
+
+    @property
+    def lot(self) -> Fraction:
+        """What one tick of one lot is worth, in ccy."""
+        return Fraction(self.tick.units, 10**self.tick.scale) * self.size
+
+    @classmethod
+    def read(cls, terms: dict[str, Any]) -> Listed:
+        """Read the terms of an instrument that came to be, so they are well formed (R40, R76)."""
+        tick, symbol, group = Tick.parse(terms["tick"]), terms["symbol"], terms.get("group", "")
+        low, high = tick.ticks(terms["min_price"]), tick.ticks(terms["max_price"])
+        assert low is not None and high is not None
+        named = tick.ticks(terms["reference_price"]) if "reference_price" in terms else None
+        return cls(
+            *(symbol, group, terms.get("commodity") or group or symbol, terms["ccy"], tick, terms["contract_size"]),
+            *(low, high, (low + high) // 2 if named is None else named),
+            terms.get("protection_ticks", DEFAULT_PROTECTION_TICKS),
+        )
 
 
 @dataclass
@@ -34,6 +78,7 @@ class Asked:
 
     wishes: dict[int, Wish] = field(default_factory=dict)
     terms: dict[int, dict[str, Any]] = field(default_factory=dict)
+    listed: dict[int, Listed] = field(default_factory=dict)  # by instrument
     references: dict[int, int] = field(default_factory=dict)  # by instrument (R64)
     parties: dict[int, tuple[str, str]] = field(default_factory=dict)  # by account: member, owner
 
@@ -47,11 +92,11 @@ class Asked:
                     int(row[name]) for name in ("stop_price", "expire_time", "smp", "smp_id", "min_qty", "target_hi")
                 )
                 min_qty, shows = (0, target_hi) if restore else (min_qty, 0)
-                self.wishes[seq] = Wish(stop_price, expire_time, smp, smp_id, min_qty, shows)
+                self.wishes[seq] = Wish(stop_price, expire_time, smp, smp_id, min_qty, shows, int(row["flags"]))
             elif kind == CommandKind.ORDER_AMEND:
                 stop = int(row["stop_price"]) if row["flags"] & HAS_STOP else None
                 expire = int(row["expire_time"]) if row["flags"] & HAS_EXPIRE else None
-                self.wishes[seq] = Wish(stop, expire, 0, 0, 0, 0)
+                self.wishes[seq] = Wish(stop, expire, 0, 0, 0, 0, int(row["flags"]))
             elif kind >= ACT_FIRST:
                 low, size = int(row["target_lo"]), int(row["target_hi"])
                 try:
@@ -62,14 +107,10 @@ class Asked:
                     self.terms[seq] = terms
 
     def defined_instrument(self, seq: int, instrument: int) -> None:
-        """Note the reference price of an instrument that came to be: that of its terms, or the middle of the band."""
-        terms = self.terms.get(seq)
-        if terms is not None:
-            tick = Tick.parse(terms["tick"])
-            low, high = tick.ticks(terms["min_price"]), tick.ticks(terms["max_price"])
-            assert low is not None and high is not None
-            named = tick.ticks(terms["reference_price"]) if "reference_price" in terms else None
-            self.references[instrument] = (low + high) // 2 if named is None else named
+        """Note the terms of an instrument that came to be."""
+        if seq in self.terms:
+            self.listed[instrument] = Listed.read(self.terms[seq])
+            self.references[instrument] = self.listed[instrument].reference
 
     def defined_account(self, seq: int, account: int) -> None:
         """Note whose an account is."""
@@ -101,8 +142,11 @@ NO_CROSS = Told(0, 0, 0, AuctionStep.NO_CROSS)
 Side = dict[int, tuple[int, bool]]  # price to lots, and whether an order there has a price of its own
 
 
-def auction(buys: Side, sells: Side, reference: int | None) -> Told | None:
-    """The auction price by the letter of R52, candidate by candidate; None where only the reference price would say."""
+def auction(buys: Side, sells: Side, reference: int | None, limits: tuple[int, int] | None) -> Told | None:
+    """The auction price by the letter of R52, candidate by candidate; None where only the reference price would say.
+
+    Without a word about daily limits the reference price lies within them.
+    """
 
     def at(price: int) -> tuple[int, int]:
         demand = sum(lots for limit, (lots, _) in buys.items() if limit >= price)
@@ -114,6 +158,8 @@ def auction(buys: Side, sells: Side, reference: int | None) -> Told | None:
 
     candidates = sorted({price for side in (buys, sells) for price, (_, priced) in side.items() if priced})
     if not candidates:
+        if reference is not None and limits is not None:
+            reference = min(max(reference, limits[0]), limits[1])
         return told(reference, AuctionStep.UNPRICED) if buys and sells else NO_CROSS
     found = {price: at(price) for price in candidates}
     most = max(volume for volume, _ in found.values())

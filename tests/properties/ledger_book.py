@@ -1,16 +1,20 @@
 """What the ledger writes down: orders, and where each of them is, in plain lists.
 
-An order is incoming (or has ended), in the book, among the waiting stops, or kept aside for the closing call. Nothing
-is judged here.
+An order is incoming (or has ended), in the book, among the waiting stops, kept aside for the closing call, or
+suspended. Nothing is judged here.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from engine.phases import PHASES, Mode
-from engine.schema import EventKind, OrdStatus, OrdType, Phase, Side, TimeInForce
+from engine.schema import TRADE, EventKind, OrdStatus, OrdType, Phase, Side, Smp, TimeInForce
 from tests.properties.ledger_asked import Asked, Told, auction
 
 Event = dict[str, Any]
@@ -22,6 +26,7 @@ OF_AUCTIONS = (EventKind.AUCTION_INDICATIVE, EventKind.AUCTION_UNCROSSED)
 STOPS = (OrdType.STOP, OrdType.STOP_LIMIT)
 UNPRICED = (OrdType.MARKET, OrdType.MARKET_TO_LIMIT)
 LASTING = (TimeInForce.GTC, TimeInForce.GTD)
+OUTSIDE = ("stops", "aside", "suspended")  # who is not in the book, and INACTIVE
 OF_A_CALL = (TimeInForce.AT_OPEN, TimeInForce.AT_CLOSE)
 UNKNOWN_STOP = 1 << 62  # the stop price of an amended stop whose command nobody showed
 
@@ -69,6 +74,8 @@ class Places:
     queues: Queues = field(default_factory=dict)
     stops: Queues = field(default_factory=dict)
     aside: dict[int, list[int]] = field(default_factory=dict)
+    suspended: dict[int, list[int]] = field(default_factory=dict)
+    limits: dict[int, tuple[int, int]] = field(default_factory=dict)  # daily limits (R67), once they were set
     phases: dict[int, Phase] = field(default_factory=dict)
     last: dict[int, tuple[int, int]] = field(default_factory=dict)  # the day's last trade: its id, its price (R64)
     close_prices: dict[int, int] = field(default_factory=dict)
@@ -108,8 +115,24 @@ class Places:
                     for price, queue in levels.items()
                 }
             )
+        return auction(sides[0], sides[1], self._reference(instrument), self._daily(instrument))
+
+    def _reference(self, instrument: int) -> int | None:
+        """R64; None if nobody knows."""
         last = self.last.get(instrument)
-        return auction(sides[0], sides[1], last[1] if last else self.asked.references.get(instrument))
+        return last[1] if last else self.asked.references.get(instrument)
+
+    def _daily(self, instrument: int) -> tuple[int, int] | None:
+        """The daily limits (R67); None if nobody knows."""
+        listed = self.asked.listed.get(instrument)
+        return self.limits.get(instrument, None if listed is None else (listed.low, listed.high))
+
+    def _self_match(self, incoming: Order, resting: Order) -> bool | None:
+        """R27: whether the incoming order's instruction keeps two orders apart; None (nearly no) if nobody knows."""
+        ids = [self.asked.self_match_id(order.came_with, order.account) for order in (incoming, resting)]
+        if None in ids:
+            return None
+        return ids[0] == ids[1] and self.asked.instruction(incoming.came_with) != Smp.NONE
 
     def _phase(self, event: Event) -> Phase:
         phase = self.phases.get(event["instrument"], Phase.CLOSED)
@@ -152,16 +175,31 @@ class Places:
         queues.setdefault(order.stop_price, []).append(order.order_id)
         order.where = "stops"
 
+    def _keep_out(self, order: Order, where: str) -> None:
+        """Put an order behind all who are kept aside, or suspended."""
+        kept = self.aside if where == "aside" else self.suspended
+        kept.setdefault(order.instrument, []).append(order.order_id)
+        order.where = where
+
     def _leave(self, order: Order) -> None:
         where, order.where = order.where, "incoming"
-        if where == "aside":
-            self.aside[order.instrument].remove(order.order_id)
+        if where in ("aside", "suspended"):
+            kept = self.aside if where == "aside" else self.suspended
+            kept[order.instrument].remove(order.order_id)
         elif where in ("book", "stops"):
             queues, price = (self.queues, order.price) if where == "book" else (self.stops, order.stop_price)
             levels = queues[order.instrument, order.side]
             levels[price].remove(order.order_id)
             if not levels[price]:
                 del levels[price]
+
+
+def events_of(rows: npt.NDArray[np.void]) -> Iterator[Event]:
+    """Read EVENT rows, those that name both sides of a trade as such."""
+    both = rows.view(TRADE)
+    for at, kind in enumerate(rows["kind"].tolist()):
+        row = both[at] if kind in OF_BOTH_SIDES else rows[at]
+        yield dict(zip(row.dtype.names, row.item(), strict=True))
 
 
 def told_by(event: Event) -> Told:

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 import pytest
 
-from engine.schema import ACT_FIRST, LAST, Code, CommandKind, EventKind, Reason
+from engine.schema import ACT_FIRST, LAST, Code, CommandKind, EventKind, Phase, Reason
 from tests.flow_mix import steps
 from tests.properties.pair import Core, Rows, Script
 from tests.properties.test_laws import ROOMY, SEEDS, record, size
@@ -29,7 +29,22 @@ YES: Final[dict[int, EventKind]] = {
     CommandKind.AUCTION_UNCROSS: EventKind.AUCTION_UNCROSSED,
     CommandKind.DAY_OPEN: EventKind.DAY_OPENED,
     CommandKind.DAY_START: EventKind.DAY_STARTED,
+    CommandKind.CONTROL_SET: EventKind.CONTROLS_SET,
+    CommandKind.LIMIT_SET: EventKind.LIMITS_SET,
+    CommandKind.FIXING_SET: EventKind.FIXING_SET,
+    CommandKind.COLLATERAL_SET: EventKind.COLLATERAL_SET,
+    CommandKind.MARGIN_SET: EventKind.MARGIN_SET,
+    CommandKind.FEE_SET: EventKind.FEES_SET,
+    CommandKind.CAP_SET: EventKind.CAP_SET,
+    CommandKind.KILL_SET: EventKind.KILL_SET,
+    CommandKind.POSITION_RESTORE: EventKind.POSITION_RESTORED,
+    CommandKind.BALANCE_RESTORE: EventKind.BALANCE_RESTORED,
 }
+# These speak of an instrument each, and may mean a whole group.
+OF_GROUPS: Final = (
+    *(CommandKind.PHASE_SET, CommandKind.CONTROL_SET, CommandKind.LIMIT_SET),
+    *(CommandKind.MARGIN_SET, CommandKind.FEE_SET),
+)
 AT_THE_END: Final = (CommandKind.ORDER_MASS_CANCEL, CommandKind.DISCONNECT, CommandKind.CLOCK_TICK)
 OF_REQUESTS: Final = (Reason.REQUESTED, Reason.AMENDED_TO_FILLED)
 
@@ -41,7 +56,16 @@ def is_answer(event: Any) -> bool:
         return int(event["reason"]) in OF_REQUESTS
     if kind == EventKind.AUCTION_UNCROSSED:
         return int(event["op"]) == CommandKind.AUCTION_UNCROSS
+    if kind in (EventKind.PHASE_CHANGED, EventKind.CALL_EXTENDED):
+        return int(event["op"]) == CommandKind.PHASE_SET  # and not the trigger's work (R69)
     return kind in NO or kind in YES.values()
+
+
+def pulled_by(group: Rows) -> Any:
+    """Which events tell that a stop elected on entering continuous has pulled the trigger (R62, R69)."""
+    entered = (group["kind"] == EventKind.PHASE_CHANGED) & (group["phase"] == Phase.CONTINUOUS)
+    calls = (group["kind"] == EventKind.PHASE_CHANGED) & (group["phase"] == Phase.VOLATILITY_AUCTION)
+    return calls & (group["reason"] == Phase.CONTINUOUS) & np.isin(group["instrument"], group["instrument"][entered])
 
 
 def hold_answers(rows: Rows, events: Rows) -> Counter[tuple[int, int]]:
@@ -53,7 +77,8 @@ def hold_answers(rows: Rows, events: Rows) -> Counter[tuple[int, int]]:
     for row, group in zip(rows, groups, strict=False):
         op, seq = int(row["kind"]), int(row["seq"])
         assert (group["seq"] == seq).all() and (group["op"] == op).all(), f"answers come in turn, at {seq}"
-        answers = [(place, int(event["kind"])) for place, event in enumerate(group) if is_answer(event)]
+        pulled = pulled_by(group)
+        answers = [(at, int(event["kind"])) for at, event in enumerate(group) if is_answer(event) and not pulled[at]]
         kinds = {kind for _, kind in answers}
         assert len(kinds) == 1, f"command {seq} has answers of {len(kinds)} kinds"
         (kind,) = kinds
@@ -66,11 +91,12 @@ def hold_answers(rows: Rows, events: Rows) -> Counter[tuple[int, int]]:
             continue
         assert not group["code"].any(), f"nothing is refused in the middle of {seq}"
         ended = op == CommandKind.ORDER_AMEND and kind == EventKind.ORDER_CANCELED
-        assert kind == YES[op] or ended, f"command {seq} is answered as what it is"
+        extended = op == CommandKind.PHASE_SET and kind == EventKind.CALL_EXTENDED
+        assert kind == YES[op] or ended or extended, f"command {seq} is answered as what it is"
         places = [place for place, _ in answers]
         wanted = [len(group) - 1] if op in AT_THE_END else list(range(len(places)))
         assert places == wanted, f"the answer to {seq} stands at its place"
-        assert len(places) == 1 or op == CommandKind.PHASE_SET, f"command {seq} is answered once"
+        assert len(places) == 1 or op in OF_GROUPS, f"command {seq} is answered once"
     return counts
 
 
@@ -130,7 +156,10 @@ def test_the_flow_asks_for_every_answer() -> None:
     runs = [record(seed, 2500) for seed in SEEDS[:8]]
     # Acts, and what empties the book, are rare in the ordinary flow, and their refusals the more so.
     often = steps([6, 2, 2, 1, 1, 0.2, 0.1, 1])
-    runs.append(record(350, 2500, limits=ROOMY, kind_steps=often, p_define=0.3, p_bad_terms=0.3))
+    levers = {"controls": True, "money": True, "p_lever": 0.6}
+    runs += [record(seed, 2500, limits=ROOMY, kind_steps=often, p_define=0.3, p_bad_terms=0.3) for seed in (350,)]
+    runs += [record(seed, 2500, limits=ROOMY, kind_steps=often, p_bad_terms=0.2, **levers) for seed in (351, 352)]
+    runs += [record(seed, 600, limits=ROOMY, p_bad_terms=0.3, day=True, **levers) for seed in (353, 354, 355)]
     for script, events in runs:
         counts += hold_answers(script.rows(), events)
         codes |= set(events["code"].tolist())
@@ -141,7 +170,7 @@ def test_the_flow_asks_for_every_answer() -> None:
 
 def test_a_command_that_was_not_refused_is_missed() -> None:
     """To leave out the command that placed an order does make a difference."""
-    script, events = record(300, 600, limits=ROOMY)
+    script, events = record(300, 600, limits=ROOMY, controls=False, money=False, p_lever=0.0)
     gone, world = refused(events), told(script)[1]
     for order in world["orders"][:5]:
         less = {*gone, order["order_id"]}

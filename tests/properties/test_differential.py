@@ -67,6 +67,7 @@ def test_core_equals_reference_on_generated_flow(seed: int) -> None:
 
 
 ROOMY = Limits(instruments=6, accounts=14, orders=1 << 14, levels=1 << 17, day_ids=1 << 18)
+FREE: dict[str, Any] = {"controls": False, "money": False, "p_lever": 0.0}  # orders are held up by nothing else
 
 
 @cache
@@ -77,7 +78,7 @@ def run_out_of_far_levels() -> Counter[tuple[str, int]]:
         7001, 13_000, instruments=(far,), limits=ROOMY, day=False, p_far_step=0.9, p_anywhere=0.0, p_market=0.0,
         width=4, lean=5, p_beyond=0.0, p_stop=0.0, p_stop_limit=0.03, p_display=0.0, p_stop_step=0.0,
         p_damage=0.001, p_repeat_id=0.0, kind_steps=steps([95, 2, 3, 0, 0, 0, 0, 0]), tif_steps=steps([1, 1, 0, 0]),
-        look_every=6500,
+        look_every=6500, **FREE,
     )  # fmt: skip
 
 
@@ -88,7 +89,7 @@ def run_out_of_stop_levels() -> Counter[tuple[str, int]]:
     return run_seed(
         7009, 4000, instruments=(wide,), limits=ROOMY, day=False, width=4, lean=5, p_stop=0.4, p_stop_limit=0.4,
         p_beyond=0.0, p_stop_step=0.95, p_damage=0.001, p_repeat_id=0.0, kind_steps=steps([95, 2, 3, 0, 0, 0, 0, 0]),
-        tif_steps=steps([1, 1, 0, 0]),
+        tif_steps=steps([1, 1, 0, 0]), **FREE,
     )  # fmt: skip
 
 
@@ -96,7 +97,8 @@ def run_out_of_stop_levels() -> Counter[tuple[str, int]]:
 def run_out_of_names() -> Counter[tuple[str, int]]:
     """Define instruments and accounts until no more fit."""
     return run_seed(
-        7003, 1500, p_define=0.8, p_bad_terms=0.2, limits=ROOMY, kind_steps=steps([6, 2, 2, 0.1, 0.1, 0.1, 0.1, 3])
+        7003, 1500, p_define=0.8, p_bad_terms=0.2, limits=ROOMY, kind_steps=steps([6, 2, 2, 0.1, 0.1, 0.1, 0.1, 3]),
+        **FREE,
     )  # fmt: skip
 
 
@@ -106,6 +108,7 @@ def call_without_prices() -> Counter[tuple[str, int]]:
     return run_seed(
         7011, 1500, limits=ROOMY, day=False, p_market=0.5, p_to_limit=0.47, p_stop=0.0, p_stop_limit=0.0,
         p_heedless=0.0, p_call_open=1.0, p_uncross=0.8, stay_call=250.0, kind_steps=steps([9, 0, 0, 0, 0, 0, 0, 1]),
+        **FREE,
     )  # fmt: skip
 
 
@@ -187,7 +190,7 @@ def test_tens_of_thousands_of_live_orders_show_no_difference() -> None:
         width=300, lean=290, drift=0, p_damage=0.001, p_repeat_id=0.01, tif_steps=steps([1, 2, 0, 0.1]), sessions=0,
         p_stop=0.0, p_stop_limit=0.0, p_to_limit=0.0, p_market=0.0, p_heedless=0.0, p_anywhere=0.0,
         p_beyond=0.0, p_min_qty=0.0, p_wrong=0.0,
-        kind_steps=steps([14, 2, 2, 0, 0, 0, 0, 0]), look_every=12_000,
+        kind_steps=steps([14, 2, 2, 0, 0, 0, 0, 0]), look_every=12_000, **FREE,
     )  # fmt: skip
     born, ended = found["kind", EventKind.ORDER_ACCEPTED], found["kind", EventKind.ORDER_CANCELED]
     assert born - ended > 20_000
@@ -237,7 +240,7 @@ def test_every_wrong_form_of_every_act_is_answered_alike() -> None:
 
 def test_a_used_up_venue_is_followed_by_another() -> None:
     """A long run does not spend itself on refusals: with the day's ids gone, the seed goes on with a new venue."""
-    found = run_seed(7004, 6000, limits=ROOMY._replace(day_ids=100), kind_steps=steps([9, 1, 1, 0, 0, 0, 0, 0]))
+    found = run_seed(7004, 6000, limits=ROOMY._replace(day_ids=100), kind_steps=steps([9, 1, 1, 0, 0, 0, 0, 0]), **FREE)
     accepted = found["kind", EventKind.ORDER_ACCEPTED]
     assert accepted > 300, "more than three venues let in"
     assert found["code", Code.DAY_ID_LIMIT] > 2000
@@ -254,6 +257,8 @@ def test_flow_reaches_every_event_and_every_refusal() -> None:
     seen += run_seed(7004, 1000, limits=ROOMY._replace(day_ids=200))
     for seed in range(24):
         seen += run_seed(seed, 2000)
+    for seed in range(24, 32):
+        seen += run_seed(seed, 1500, controls=True, money=True, p_lever=0.6)
     canceled_late: Counter[tuple[str, int]] = Counter()
     count_events(orders_without_room(), canceled_late)
     seen += canceled_late

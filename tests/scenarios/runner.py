@@ -63,7 +63,7 @@ def differences(case: Case, factory: MatcherFactory, *, whole: bool) -> list[str
 
     opening = [commands.write("venue", text) for text in acts]
     run([(Line(case.number, "venue", text, [], told), row, told)
-         for text, row, told in zip(acts, opening, granted(acts), strict=True)])  # fmt: skip
+         for text, row, told in zip(acts, opening, granted(acts, case.options), strict=True)])  # fmt: skip
     waiting: list[tuple[Line, Rows, list[str]]] = []
     for line in case.lines:
         if line.who in LOOKS:
@@ -84,7 +84,7 @@ def differences(case: Case, factory: MatcherFactory, *, whole: bool) -> list[str
     return reports
 
 
-def granted(acts: list[str]) -> list[list[str]]:
+def granted(acts: list[str], options: list[str]) -> list[list[str]]:
     """The events of the acts that make a world."""
     phases: dict[str, str] = {}
     told = []
@@ -95,6 +95,11 @@ def granted(acts: list[str]) -> list[list[str]]:
             told.append([f"phase {name} {rest[0]} from {before}"])
             if rest[0] in ("opening_auction", "closing_auction"):
                 told[-1].append(f"uncrossed {name} 0 @ 0 0 no_cross")
+        elif verb == "control":
+            told.append([f"controls {name}"])
+        elif verb == "limit":
+            low, high = next(option for option in options if option.startswith("limits="))[7:].split("..")
+            told.append([f"limits {name} {low} to {high} settlement {rest[1]} step {rest[3]}"])
         else:
             told.append([f"account {name}" if verb == "account" else f"instrument {name} closed"])
             phases[name] = "closed"
@@ -149,7 +154,7 @@ class Story:
                 "index": index,
                 "op": c["kind"],
                 "rule": CODE_RULE[Code(e["code"])] if e["code"] else 0,
-                "flags": (LAST if index == len(events) - 1 else 0) | (DUP if kind == EventKind.ORDER_STATUS else 0),
+                "flags": (LAST if index == len(events) - 1 else 0) | ALWAYS.get(kind, 0),
             }
             shown.setdefault("code", e["code"] if kind in REFUSALS else 0)
             head["flags"] |= e["flags"] & FLAGS.get(kind, 0)
@@ -193,9 +198,18 @@ class Story:
                 implied = {**self.known(order_id), "cl_ord_id": self.bears.get(order_id, b"?")}
             case EventKind.ORDER_TRIGGERED | EventKind.ORDER_ACTIVATED:
                 implied = self.unsaid_turn(kind, order_id)
-            case EventKind.ORDER_REFRESHED:
+            case EventKind.ORDER_REFRESHED | EventKind.ORDER_SUSPENDED:
                 implied = self.known(order_id)
-            case EventKind.AUCTION_INDICATIVE | EventKind.AUCTION_UNCROSSED:
+            case (
+                EventKind.AUCTION_INDICATIVE
+                | EventKind.AUCTION_UNCROSSED
+                | EventKind.CONTROLS_SET
+                | EventKind.LIMITS_SET
+                | EventKind.CALL_EXTENDED
+                | EventKind.MARGIN_SET
+                | EventKind.FEES_SET
+                | EventKind.POSITION_RESTORED
+            ):
                 implied = {"instrument": e["instrument"]}
             case EventKind.ORDER_CANCELED | EventKind.ORDER_EXPIRED:
                 implied = {
@@ -265,6 +279,8 @@ class Story:
                 return f"triggered {name} {lots} {rest} stop {e['old_price']}"
             case EventKind.ORDER_REFRESHED:
                 return f"refreshed {name} {lots} {rest} shows {e['delta_qty']}"
+            case EventKind.ORDER_SUSPENDED:
+                return f"suspended {name} {lots} {rest}"
             case EventKind.ORDER_REJECTED:
                 return f"rejected {Code(e['code']).name}" + (f" of {name}" if e["order_id"] else "")
             case EventKind.ORDER_CANCELED:
@@ -285,7 +301,7 @@ class Story:
                 both = f"{name} {self.name(e['resting_order_id'])} {lots}"
                 leaves = f"leaves {e['leaves_qty']}/{e['resting_leaves_qty']} cum {e['cum_qty']}"
                 if kind == EventKind.TRADE:
-                    return f"trade {both} {leaves} #{e['trade_id']}{flags(e)}"
+                    return f"trade {both} {leaves} #{e['trade_id']}{fees(e)}{flags(e)}"
                 return f"prevented {both} {leaves} {word(Smp(e['smp']))}"
             case _:
                 return self.words_of_acts(kind, e)
@@ -312,7 +328,14 @@ class Story:
                 draw = f" draw {e['qty']}" if e["qty"] else ""
                 last = f" last #{e['order_id']} @ {e['price']}" if e["order_id"] or e["price"] else ""
                 phases = f"{word(Phase(e['phase']))} from {word(Phase(e['reason']))}"
-                return f"phase {symbol} {phases}{draw}{last}{flags(e)}"
+                return f"phase {symbol} {phases}{draw}{last}{locked(e)}{flags(e)}"
+            case EventKind.CONTROLS_SET:
+                return f"controls {symbol}"
+            case EventKind.LIMITS_SET:
+                both = f"{e['price']} to {e['old_price']}"
+                return f"limits {symbol} {both} settlement {e['qty']} step {e['reason']}{locked(e)}"
+            case EventKind.CALL_EXTENDED:
+                return f"extended {symbol} {e['qty']} @ {e['price']} count {e['reason']}"
             case EventKind.DAY_OPENED:
                 return f"day {e['qty']}"
             case EventKind.DAY_STARTED:
@@ -320,7 +343,7 @@ class Story:
             case EventKind.ACT_REJECTED:
                 return f"refused {Code(e['code']).name}"
             case _:
-                raise AssertionError(f"{kind!r} has words of its own")
+                return words_of_accounts(kind, e)
 
     def known(self, order_id: int) -> Fields:
         """What an order was when it came in; nothing of an order that nobody told of, so that its fields are flaws."""
@@ -345,9 +368,43 @@ class Story:
         return lines or ["empty"]
 
 
+def words_of_accounts(kind: EventKind, e: Fields) -> str:
+    """An event of R71 to R78 in the tables' words."""
+    symbol, account = NUMBERED.get(e["instrument"], "?"), f"A{e['account']}"
+    match kind:
+        case EventKind.COLLATERAL_SET:
+            return f"collateral {account} {e['qty']}"
+        case EventKind.FIXING_SET:
+            return f"fixing {e['qty']}"
+        case EventKind.MARGIN_SET:
+            return f"margin {symbol} {e['qty']}"
+        case EventKind.FEES_SET:
+            return f"fees {symbol} {e['price']}/{e['old_price']}/{e['qty']} {('?', 'lot', 'bps')[e['reason']]}"
+        case EventKind.CAP_SET:
+            return f"cap {e['qty']}"
+        case EventKind.KILL_SET:
+            return f"kill {account} {('?', 'account', 'member', 'exchange')[e['reason']]} {e['qty']}"
+        case EventKind.POSITION_RESTORED:
+            return f"position {account} {symbol} {e['qty']}"
+        case EventKind.BALANCE_RESTORED:
+            return f"balance {account} {e['qty']}"
+        case _:
+            raise AssertionError(f"{kind!r} has words of its own")
+
+
 def auction(price: int, qty: int, surplus: str, step: int) -> str:
     """An auction's result (R52) in the tables' words."""
     return f"{qty} @ {price} {surplus} {word(AuctionStep(step))}"
+
+
+def fees(e: Fields) -> str:
+    """What a trade cost both sides (R75)."""
+    return "".join(f" {name} {e[name]}" for name in ("fee", "resting_fee") if e[name])
+
+
+def locked(e: Fields) -> str:
+    """The locked side of an instrument (R67)."""
+    return f" locked {word(Side(e['side']))}" if e["side"] else ""
 
 
 def extras(e: Fields) -> str:
@@ -370,6 +427,7 @@ SHOWN: dict[EventKind, tuple[str, ...]] = {
     EventKind.ORDER_TRIGGERED: ("price", "qty", "leaves_qty", "cum_qty", "old_price"),
     EventKind.ORDER_ACTIVATED: ("price", "qty", "leaves_qty", "cum_qty", "delta_qty"),
     EventKind.ORDER_REFRESHED: ("price", "qty", "leaves_qty", "cum_qty", "delta_qty"),
+    EventKind.ORDER_SUSPENDED: ("price", "qty", "leaves_qty", "cum_qty"),
     EventKind.AUCTION_INDICATIVE: ("price", "qty", "leaves_qty", "side", "reason"),
     EventKind.AUCTION_UNCROSSED: ("price", "qty", "leaves_qty", "side", "reason"),
     EventKind.ORDER_REJECTED: ("order_id",),
@@ -377,7 +435,8 @@ SHOWN: dict[EventKind, tuple[str, ...]] = {
     EventKind.ORDER_EXPIRED: ("price", "qty", "cum_qty", "delta_qty"),
     EventKind.ORDER_AMENDED: ("price", "qty", "leaves_qty", "cum_qty", "delta_qty", "old_price"),
     EventKind.ORDER_STATUS: ("price", "qty", "leaves_qty", "cum_qty", "reason", "order_id"),
-    EventKind.TRADE: ("price", "qty", "leaves_qty", "cum_qty", "resting_leaves_qty", "resting_order_id", "trade_id"),
+    EventKind.TRADE: ("price", "qty", "leaves_qty", "cum_qty", "resting_leaves_qty", "resting_order_id", "trade_id",
+                      "fee", "resting_fee"),
     EventKind.ORDER_PREVENTED: (
         "price", "qty", "leaves_qty", "cum_qty", "resting_leaves_qty", "resting_order_id", "smp",
     ),
@@ -386,7 +445,18 @@ SHOWN: dict[EventKind, tuple[str, ...]] = {
     EventKind.CLOCK_TICKED: (),
     EventKind.INSTRUMENT_DEFINED: ("instrument", "phase"),
     EventKind.ACCOUNT_DEFINED: ("account",),
-    EventKind.PHASE_CHANGED: ("instrument", "phase", "reason", "qty", "order_id", "price"),
+    EventKind.PHASE_CHANGED: ("instrument", "phase", "reason", "qty", "order_id", "price", "side"),
+    EventKind.CONTROLS_SET: ("instrument",),
+    EventKind.LIMITS_SET: ("instrument", "price", "old_price", "qty", "reason", "side"),
+    EventKind.CALL_EXTENDED: ("instrument", "price", "qty", "reason"),
+    EventKind.COLLATERAL_SET: ("account", "qty"),
+    EventKind.FIXING_SET: ("qty",),
+    EventKind.MARGIN_SET: ("instrument", "qty"),
+    EventKind.FEES_SET: ("instrument", "price", "old_price", "qty", "reason"),
+    EventKind.CAP_SET: ("qty",),
+    EventKind.KILL_SET: ("account", "reason", "qty"),
+    EventKind.POSITION_RESTORED: ("account", "instrument", "qty"),
+    EventKind.BALANCE_RESTORED: ("account", "qty"),
     EventKind.DAY_OPENED: ("qty",),
     EventKind.DAY_STARTED: ("qty",),
     EventKind.ACT_REJECTED: (),
@@ -406,3 +476,5 @@ FLAGS: dict[EventKind, int] = {
     EventKind.PHASE_CHANGED: OVERRIDE,
 }
 """The flags that an event's words show."""
+ALWAYS = {EventKind.ORDER_STATUS: DUP, EventKind.ORDER_SUSPENDED: INACTIVE}
+"""The flags that an event always bears."""

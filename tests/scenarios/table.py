@@ -14,17 +14,22 @@ instrument, account, phase, side, type, time in force, client ids) is checked ag
 
 Worlds.  Accounts A1 to A6 are numbers 1 to 6, of member and owner M1 B1, M2 B2, M3 B3, M1 B1, M2 B1, M1 B6.
 Instruments W and V are 1 and 2: tick 1, band 1..1000, at most 500 lots, protection 10 ticks, both continuous.
-Options change the limits (`orders=2`), W's phase (`phase=pre_open`; it goes there by the way in WAYS) or W's terms
-(`max_price=9000`); `empty` begins with nothing.
+Options change the limits (`orders=2`), W's phase (`phase=pre_open`; it goes there by the way in WAYS), W's terms
+(`max_price=9000`) or W's controls (`band_ticks=5`, any key of control.set); `limits=LOW..HIGH` gives W these daily
+limits (settlement in the middle, one step, which it is at); `settle=USD,VND` lets A1 settle in USD and all others in
+VND; `empty` begins with nothing.
 
 Commands (`venue` is account 0):
     buy|sell QTY TYPE as ID [TIF] [display N] [min N] [post] [smp WORD] [smp_id N] [session N] [in SYMBOL]
     amend REF [qty N] [price P] [stop P] [expire T] [as NEWID]      cancel REF
     mass_cancel [buy|sell] [in SYMBOL] [session N]      disconnect session N      tick
     restore buy|sell QTY leaves N TYPE as ID order N [gtd until T] [display N shows N] [post] [smp …] …
-    define SYMBOL [key=value …] [-key …]      account NAME MEMBER OWNER      uncross SYMBOL
-    phase SYMBOL|group:NAME WORD [override] [draw N] [at_last_match]
-    day.open DATE next N      day.start       payload KIND TEXT (an act with this very payload)
+    define SYMBOL [key=value …] [-key …]      account NAME MEMBER OWNER [CCY]      uncross SYMBOL
+    phase SYMBOL|group:NAME WORD [override] [draw N] [at_last_match] [auto]
+    control SYMBOL|group:NAME key=value …
+    limit SYMBOL|group:NAME [settlement P] [step N] [locked buy|sell|none] [side buy|sell|none]
+    act OP key=value … (OP as in `fee.set`; whole numbers are integers, but for the keys of TEXTS)
+    day.open DATE next N [margined]     day.start       payload KIND TEXT (an act with this very payload)
 TYPE is `@ PRICE` (limit), `market`, `market_to_limit`, `stop P` or `stop P @ PRICE` (stop_limit); TIF day (if none is
 given), gtc, `gtd until T`, ioc, fok, at_open or at_close.
 REF is a client id, `key:ID` (its folded key; an amend with a new id also names a plain ID so), `order:ID` or `order:N`
@@ -35,7 +40,9 @@ Looks at the state after the rows above: `book | W` shows the book, `buy PRICE I
 or `empty`; `indicative | W` what an uncross would do, `VOLUME @ PRICE SURPLUS STEP` as in the event of that name.
 
 Events end in words for what they bear besides: `display N` (an iceberg), `stop P`, `inactive` (not in the book), `kept`
-(its place), `uncross` and `self_match` (a trade of an auction, the buy first), `override`, `last #N @ P` (R63).
+(its place), `uncross` and `self_match` (a trade of an auction, the buy first), `override`, `last #N @ P` (R63),
+`locked buy|sell` (R67: of `phase … closed` and of `limits W LOW to HIGH settlement P step N`), `fee N` and
+`resting_fee N` (of a trade, if not 0).
 """
 
 from __future__ import annotations
@@ -58,6 +65,7 @@ from engine.schema import (
     HAS_QTY,
     HAS_STOP,
     OF_SESSION,
+    OP_WORDS,
     POST_ONLY,
     CommandKind,
     Limits,
@@ -76,6 +84,13 @@ TERMS: dict[str, int | str] = {
     "max_order_qty": 500, "protection_ticks": 10,
 }  # fmt: skip
 INTEGER_TERMS = ("window_ticks",)
+CONTROLS = {
+    "max_order_value": str, "band_ticks": int, "short_ticks": int, "long_ticks": int, "short_ms": int, "long_ms": int,
+    "limit_steps": str, "limit_free_from": str,
+}  # fmt: skip
+"""The keys of control.set and what their values are."""
+TEXTS = ("rate", "date")
+"""Keys of other acts whose values are texts even if they look like integers."""
 WAYS: dict[str, tuple[str, ...]] = {
     "closed": (), "pre_open": ("pre_open",), "no_cancel": ("pre_open", "no_cancel"),
     "opening_auction": ("pre_open", "opening_auction"), "continuous": ("continuous",), "break": ("continuous", "break"),
@@ -363,6 +378,11 @@ class Words:
         """The number after a word."""
         return int(self.after(word, None if default is None else str(default)))
 
+    def meant(self) -> dict[str, str]:
+        """The key of an act that names one instrument or a group."""
+        _, is_group, name = self.take().rpartition(":")
+        return {"group" if is_group else "symbol": name}
+
     def instrument(self, default: int) -> int:
         """The instrument after `in`: a symbol of the table's world, or a number."""
         symbol = self.after("in", default="")
@@ -389,16 +409,38 @@ def act(verb: str, words: Words) -> tuple[int, bytes]:
                     del said[word[1:]]
     elif verb == "account":
         kind, said = CommandKind.ACCOUNT_DEFINE, {key: words.take() for key in ("account", "member", "owner")}
+        if words.words:
+            said["ccy"] = words.take()
+    elif verb == "act":
+        kind, said = OP_WORDS[words.take()], {}
+        for key, _, value in (word.partition("=") for word in words.words):
+            said[key] = int(value) if re.fullmatch(r"-?\d+", value) and key not in TEXTS else value
+        words.words.clear()
     elif verb == "phase":
-        _, is_group, name = words.take().rpartition(":")
-        kind, said = CommandKind.PHASE_SET, {"group" if is_group else "symbol": name, "phase": words.take()}
-        said |= {key: 1 for key in ("override", "at_last_match") if words.has(key)}
+        kind, said = CommandKind.PHASE_SET, {**words.meant(), "phase": words.take()}
+        said |= {key: 1 for key in ("override", "at_last_match", "auto") if words.has(key)}
         if draw := words.after("draw", default=""):
             said["draw"] = int(draw)
+    elif verb == "control":
+        kind, said = CommandKind.CONTROL_SET, {**words.meant()}
+        for key, _, value in (word.partition("=") for word in words.words):
+            said[key] = CONTROLS[key](value)
+        words.words.clear()
+    elif verb == "limit":
+        kind, said = CommandKind.LIMIT_SET, {**words.meant()}
+        if settlement := words.after("settlement", default=""):
+            said["settlement"] = settlement
+        if step := words.after("step", default=""):
+            said["step"] = int(step)
+        for key in ("locked", "side"):
+            if side := words.after(key, default=""):
+                said[key] = 0 if side == "none" else int(Side[side.upper()])
     elif verb == "uncross":
         kind, said = CommandKind.AUCTION_UNCROSS, {"symbol": words.take()}
     elif verb == "day.open":
         kind, said = CommandKind.DAY_OPEN, {"trading_day": words.take(), "next_trade_id": words.number("next")}
+        if words.has("margined"):
+            said["margined"] = 1
     elif verb == "day.start":
         kind, said = CommandKind.DAY_START, {}
     else:
@@ -415,14 +457,28 @@ def world(options: list[str]) -> tuple[Limits, list[str]]:
         acts = [f"account A{number} {identity}" for number, identity in enumerate(ACCOUNTS, 1)]
         acts += ["define W", "define V", "phase W continuous", "phase V continuous"]
     limits: dict[str, int] = {}
+    controls: list[str] = []
     for option in options:
         key, _, value = option.partition("=")
         if key in Limits._fields:
             limits[key] = int(value)
+        elif key in CONTROLS:
+            controls.append(option)
+        elif key == "settle":
+            currencies = value.split(",")
+            for number in range(len(ACCOUNTS)):
+                acts[number] += f" {currencies[min(number, len(currencies) - 1)]}"
+        elif key == "limits":
+            low, high = (int(price) for price in value.split(".."))
+            settlement = (low + high) // 2
+            controls.append(f"limit_steps={max(-(-10_000 * (high - settlement) // abs(settlement)), 1)}")
+            acts.insert(acts.index("define V") + 1, f"limit W settlement {settlement} step 1")
         elif key == "phase":
             acts.remove("phase W continuous")
             acts += [f"phase W {phase}" for phase in WAYS[value]]
         else:
             define = next(index for index, text in enumerate(acts) if text.startswith("define W"))
             acts[define] += f" {option}"
+    if controls:
+        acts.insert(acts.index("define V") + 1, " ".join(["control W", *controls]))
     return SMALL._replace(**limits), acts

@@ -51,6 +51,30 @@ venue      | phase W closed                        |           | phase W closed 
            |                                       |           | expired l1 1 @ 100 of 7 cum 6
 """
 
+CONTROLLED = """
+== daily limits, a trigger and a lock [limits=90..110 short_ticks=5 reference_price=100]
+A1    | buy 5 @ 120 as g1 gtc                 | +R1  | accepted g1 5 @ 120 inactive
+A1    | buy 9 @ 93 as i1 gtc display 2        |      | accepted i1 9 @ 93 display 2
+A2    | sell 1 @ 100 as s1                    |      | accepted s1 1 @ 100
+A3    | buy 1 @ 100 as b1                     |      | accepted b1 1 @ 100
+      |                                       |      | trade b1 s1 1 @ 100 leaves 0/0 cum 1 #1
+A2    | sell 1 @ 106 as s2                    |      | accepted s2 1 @ 106
+A3    | buy 1 @ 106 as b2                     |      | accepted b2 1 @ 106
+      |                                       |      | phase W volatility_auction from continuous
+      |                                       |      | indicative W 1 @ 106 0 volume
+venue | phase W continuous auto               | +R1  | extended W 1 @ 106 count 1
+venue | control W limit_steps=500             |      | controls W
+venue | phase W halted                        |      | phase W halted from volatility_auction
+A2    | cancel s2                             |      | canceled s2 1 @ 106 of 1 cum 0 requested
+venue | limit W settlement 120 step 1         |      | limits W 114 to 126 settlement 120 step 1
+      |                                       |      | activated g1 5 @ 120 leaves 5 cum 0
+      |                                       |      | suspended i1 9 @ 93 leaves 9 cum 0
+      |                                       |      | canceled b2 1 @ 106 of 1 cum 0 price_limit
+venue | limit W settlement 115 step 1         |      | limits W 110 to 120 settlement 115 step 1
+venue | phase W closed                        |      | phase W closed from halted locked buy
+venue | limit W                               |      | limits W 110 to 120 settlement 115 step 1 locked buy
+"""
+
 
 def planted(folder: Path, text: str) -> list[Case]:
     path = folder / "planted.txt"
@@ -63,7 +87,7 @@ def found(folder: Path, text: str, *, whole: bool = False) -> list[str]:
 
 
 @pytest.mark.parametrize("whole", [False, True])
-@pytest.mark.parametrize("text", [FAIR, CALLED])
+@pytest.mark.parametrize("text", [FAIR, CALLED, CONTROLLED])
 def test_a_true_table_has_no_differences(tmp_path: Path, text: str, whole: bool) -> None:
     assert found(tmp_path, text, whole=whole) == []
 
@@ -113,6 +137,58 @@ def test_a_false_row_is_reported_with_its_place(tmp_path: Path, true: str, false
 def test_a_false_row_of_a_call_is_reported(tmp_path: Path, true: str, false: str) -> None:
     assert CALLED.count(true) >= 1
     assert found(tmp_path, CALLED.replace(true, false))
+
+
+@pytest.mark.parametrize(
+    ("true", "false"),
+    [
+        ("g1 5 @ 120 inactive", "g1 5 @ 120"),
+        ("count 1", "count 2"),
+        ("extended W 1 @ 106", "extended W 1 @ 107"),
+        ("extended W 1", "extended W 2"),
+        ("extended W 1 @ 106 count 1", "phase W continuous from volatility_auction"),
+        ("controls W", "controls V"),
+        ("limits W 114", "limits W 113"),
+        ("to 126", "to 127"),
+        ("settlement 120 step 1\n", "settlement 121 step 1\n"),
+        ("settlement 120 step 1\n", "settlement 120 step 2\n"),
+        ("settlement 120 step 1\n", "settlement 120 step 1 locked buy\n"),
+        ("suspended i1 9 @ 93", "suspended i1 9 @ 94"),
+        ("leaves 9 cum 0\n", "leaves 8 cum 1\n"),
+        ("halted locked buy", "halted"),
+        ("halted locked buy", "halted locked sell"),
+        ("step 1 locked buy", "step 1"),
+        ("step 1 locked buy", "step 1 locked sell"),
+    ],
+)
+def test_a_false_row_of_controls_is_reported(tmp_path: Path, true: str, false: str) -> None:
+    assert CONTROLLED.count(true) >= 1
+    assert found(tmp_path, CONTROLLED.replace(true, false))
+
+
+@pytest.mark.parametrize("kind", ["suspended", "controls", "limits", "extended"])
+@pytest.mark.parametrize("field", ["instrument", "phase", "op", "flags", "code", "time_in_force", "account"])
+def test_a_wrong_field_of_controls_is_reported(tmp_path: Path, kind: str, field: str) -> None:
+    numbers = {"suspended": 18, "controls": 26, "limits": 27, "extended": 28}
+
+    class Wrong(Reference):
+        def run_block(self, commands, payload=b""):  # type: ignore[no-untyped-def]
+            events = super().run_block(commands, payload)
+            events[field][events["kind"] == numbers[kind]] += 1 if field != "flags" else 2
+            return events
+
+    case = planted(tmp_path, CONTROLLED)[0]
+    assert any(f" told:  {kind}" in report for report in differences(case, Wrong, whole=True))
+
+
+def test_a_suspended_order_is_always_inactive(tmp_path: Path) -> None:
+    class Wrong(Reference):
+        def run_block(self, commands, payload=b""):  # type: ignore[no-untyped-def]
+            events = super().run_block(commands, payload)
+            events["flags"][events["kind"] == 18] = 0
+            return events
+
+    assert differences(planted(tmp_path, CONTROLLED)[0], Wrong, whole=True)
 
 
 @pytest.mark.parametrize("kind", ["triggered", "activated", "refreshed", "indicative", "uncrossed"])
@@ -221,6 +297,16 @@ def test_words_make_amends_restores_and_acts() -> None:
     for text, payload in (
         ("phase group:nuts halted draw 5", b'{"draw":5,"group":"nuts","phase":"halted"}'),
         ("phase W closed override at_last_match", b'{"at_last_match":1,"override":1,"phase":"closed","symbol":"W"}'),
+        ("phase W continuous auto", b'{"auto":1,"phase":"continuous","symbol":"W"}'),
+        (
+            "control group:nuts band_ticks=5 limit_steps=500,700 limit_free_from= max_order_value=7",
+            b'{"band_ticks":5,"group":"nuts","limit_free_from":"","limit_steps":"500,700","max_order_value":"7"}',
+        ),
+        ("limit W", b'{"symbol":"W"}'),
+        (
+            "limit W settlement -7 step 0 locked sell side none",
+            b'{"locked":2,"settlement":"-7","side":0,"step":0,"symbol":"W"}',
+        ),
         ("uncross W", b'{"symbol":"W"}'),
     ):
         row = commands.write("venue", text)
@@ -239,6 +325,17 @@ def test_there_is_a_way_to_every_phase() -> None:
 @pytest.mark.parametrize("phase", WAYS)
 def test_a_world_begins_in_its_phase(tmp_path: Path, phase: str) -> None:
     assert found(tmp_path, f"== x [phase={phase}]\nbook | W | | empty") == []
+
+
+@pytest.mark.parametrize("limits", ["90..110", "100..100", "333..335", "1..999"])
+def test_a_world_has_the_daily_limits_that_it_says(tmp_path: Path, limits: str) -> None:
+    low, high = (int(price) for price in limits.split(".."))
+    rows = [
+        f"A1 | buy 1 @ {low} as b1 | | accepted b1 1 @ {low}",
+        f"A1 | buy 1 @ {high} as b2 | | accepted b2 1 @ {high}",
+        *(f"A1 | buy 1 @ {price} as x | | rejected PRICE_LIMIT" for price in (low - 1, high + 1) if 0 < price < 1001),
+    ]
+    assert found(tmp_path, "\n".join([f"== x [limits={limits}]", *rows])) == []
 
 
 def test_the_count_finds_rules_without_rows_and_rows_without_rules(tmp_path: Path) -> None:

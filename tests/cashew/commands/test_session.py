@@ -154,3 +154,20 @@ def test_new_account_belongs_to_its_owner(door: Door, alice: str) -> None:
         ("/operator/accounts", "A1"),
         ("/operator/accounts", "B1"),
     ]
+
+
+def test_a_lever_is_pulled_with_its_terms_and_reason(door: Door, alice: str) -> None:
+    door.content = [{"ev": "kill.set", "seq": 7, "i": 0, "ts": 1, "scope": "member", "on": True}]
+    ran = cashew("act", "kill.set", '{"member":"M1","on":1}', "--why", "no answer", "--key", alice, "--url", door.url)
+    assert ran.out == "kill.set: scope member on True\n"
+    assert [(path, body) for path, _, body in door.asked] == [
+        ("/operator/act", {"op": "kill.set", "why": "no answer", "p": {"member": "M1", "on": 1}})
+    ]
+    ran = cashew("act", "kill.set", "{member:M1}", "--why", "x", "--key", alice, "--url", door.url)
+    assert ran.code == 2 and "this is no JSON" in ran.err
+
+
+def test_an_account_may_settle_in_a_currency(door: Door, alice: str) -> None:
+    door.content = [{"ev": "account.defined", "seq": 1, "account": "A1"}]
+    cashew("new-account", "A1", "--member", "M1", "--ccy", "VND", "--key", alice, "--url", door.url)
+    assert [body["ccy"] for _, _, body in door.asked] == ["VND"]

@@ -111,5 +111,5 @@ def test_an_absent_integer_has_its_default_or_is_refused() -> None:
 
 
 def test_a_fact_says_nothing_it_was_not_told() -> None:
-    assert Fact(EventKind.DAY_STARTED)[1:] == (0,) * 8
+    assert Fact(EventKind.DAY_STARTED)[1:] == (0,) * 10
     assert str(Refusal(Code.BAD_TERMS)) == "BAD_TERMS"

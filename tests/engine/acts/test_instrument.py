@@ -74,8 +74,11 @@ def test_a_definition_is_told_and_remembered_as_it_was_said() -> None:
     (row,) = world.act(DEFINE, **FULL)
     assert (row["kind"], row["instrument"], row["phase"]) == (EventKind.INSTRUMENT_DEFINED, 1, Phase.CLOSED)
     assert dump(world.state)["instruments"] == [
-        {**FULL, "phase": "closed", "override": 0, "last_price": None, "close_price": None}
-    ]
+        {
+            **FULL, "phase": "closed", "override": 0, "last_price": None, "close_price": None, "controls": {},
+            "limits": {"settlement": 500, "step": 0, "side": 0, "locked": 0, "low": 1, "high": 1000},
+        }
+    ]  # fmt: skip
     (row,) = world.act(DEFINE, **{**TERMS, "symbol": "W240"})
     assert row["instrument"] == 2 and int(world.state.arrays.h[INSTRUMENTS]) == 2
 

@@ -1,5 +1,5 @@
-"""phase.set: which phase may follow which, ALL and groups, overrides, what entering a phase sets going, and the close
-(R42, R43, R63 - R65)."""
+"""phase.set: which phase may follow which, ALL and groups, overrides, what entering a phase sets going, the close, and
+the end of a volatility call (R42, R43, R63 - R65, R67, R70)."""
 
 from typing import Any
 
@@ -66,6 +66,9 @@ def test_all_of_a_venue_without_instruments_moves_nothing() -> None:
      *({"symbol": "W320", "phase": "halted", "override": held} for held in (-1, 2, "1", True)),
      {"symbol": "ALL", "phase": "halted", "override": 0}, {"group": "G", "phase": "halted", "override": 1},
      *({"symbol": "W320", "phase": "closed", "at_last_match": ends} for ends in (-1, 2, "1", False)),
+     *({"symbol": "W320", "phase": "continuous", "auto": auto} for auto in (-1, 2, "1", True)),
+     {"symbol": "ALL", "phase": "continuous", "auto": 1}, {"group": "G", "phase": "continuous", "auto": 1},
+     *({"symbol": "W320", "phase": word(phase), "auto": 1} for phase in P if phase != P.CONTINUOUS),
      *({"symbol": "W320", "phase": word(phase), "at_last_match": 1} for phase in P
        if phase not in (P.SETTLEMENT, P.POST_CLOSE, P.CLOSED))],
     ids=repr,
@@ -284,3 +287,139 @@ def test_a_halt_expires_nothing() -> None:
     world.place(1, BUY, 1, 100)
     assert kinds(world.phase("ALL", P.HALTED)) == [K.PHASE_CHANGED]
     assert len(world.book()["bids"]) == 1
+
+
+# --- daily limits at the close (R67) -------------------------------------------------------------------------
+
+
+LOCKED: dict[str, tuple[list[tuple[int, int, dict[str, Any]]], int, int]] = {
+    "a buy at the high limit": ([(BUY, 510, {})], 1, BUY),
+    "a sell at the low limit": ([(SELL, 490, {})], 1, SELL),
+    "a buy below the high limit": ([(BUY, 509, {})], 1, 0),
+    "a sell above the low limit": ([(SELL, 491, {})], 1, 0),
+    "a buy at the low limit": ([(BUY, 490, {})], 1, 0),
+    "a sell at the high limit": ([(SELL, 510, {})], 1, 0),
+    "a buy with a sell in the book": ([(BUY, 510, {}), (SELL, 510, {})], 1, 0),
+    "a sell with a buy in the book": ([(SELL, 490, {}), (BUY, 490, {})], 1, 0),
+    "a buy with a suspended sell": ([(BUY, 510, {}), (SELL, 511, {"time_in_force": GTC})], 1, BUY),
+    "nothing": ([], 1, 0),
+    "no step": ([(BUY, 1_000, {})], 0, 0),
+    "a sell without a step": ([(SELL, 1, {})], 0, 0),
+}
+
+
+@pytest.mark.parametrize("case", LOCKED)
+def test_the_locked_side_is_found_before_anything_expires(case: str) -> None:
+    orders, step, side = LOCKED[case]
+    world = World(phase=None, terms=({}, {"symbol": "W240"}))
+    world.act(CommandKind.CONTROL_SET, symbol="W320", limit_steps="200")
+    world.act(CommandKind.LIMIT_SET, symbol="W320", settlement="500", step=step)
+    world.phase("ALL", P.PRE_OPEN)
+    for where, price, fields in orders:
+        world.place(1 if where == BUY else 3, where, 1, price, **fields)
+    world.phase("ALL", P.HALTED)
+    events = world.phase("ALL", P.CLOSED)
+    assert [int(row["side"]) for row in events if row["kind"] == K.PHASE_CHANGED] == [side, 0]
+    assert dump(world.state)["instruments"][0]["limits"]["locked"] == side
+    assert world.phase("ALL", P.PRE_OPEN)["side"].tolist() == [0, 0], "told at the close only"
+    assert dump(world.state)["instruments"][0]["limits"]["locked"] == side, "until the next close"
+    assert world.phase("ALL", P.CLOSED)["side"].tolist() == [0, 0]
+
+
+def test_an_unpriced_buy_ranks_at_the_high_limit_and_locks_it() -> None:
+    world = World(phase=None)
+    world.act(CommandKind.CONTROL_SET, symbol="W320", limit_steps="200")
+    world.act(CommandKind.LIMIT_SET, symbol="W320", settlement="500")
+    world.phase("ALL", P.PRE_OPEN)
+    world.place(1, BUY, 1, None)
+    events = world.phase("ALL", P.CLOSED)
+    assert kinds(events) == [K.PHASE_CHANGED, K.ORDER_EXPIRED] and events["side"][0] == BUY
+
+
+# --- the end and the extension of a volatility call (R70) ----------------------------------------------------
+
+
+def pulled(side: int = BUY, **fields: Any) -> World:
+    """A volatility call: 4 lots reach 10 ticks beyond the last price, one waits 6 beyond it, and the bound is at 5."""
+    world = World(terms=({}, {"symbol": "W240"}))
+    world.act(CommandKind.CONTROL_SET, symbol="W320", short_ticks=5)
+    other, sign = (SELL, 1) if side == BUY else (BUY, -1)
+    world.place(1, other, 1, 500)
+    world.place(3, side, 1, 500)
+    world.place(1, other, 1, 500 + sign * 6)
+    if fields:
+        world.phase("W320", P.HALTED, **fields)
+        world.phase("W320", P.PRE_OPEN, **fields)
+        world.phase("W320", P.CONTINUOUS, **fields)
+    events = world.place(3, side, 4, 500 + sign * 10)
+    assert kinds(events) == [K.ORDER_ACCEPTED, K.PHASE_CHANGED, K.AUCTION_INDICATIVE]
+    assert events["flags"].tolist() == [0, OVERRIDE if fields else 0, LAST]
+    return world
+
+
+def end_by_itself(world: World, **terms: Any) -> list[EventKind]:
+    return kinds(world.act(SET, symbol="W320", phase="continuous", auto=1, **terms))
+
+
+@pytest.mark.parametrize("side", (BUY, SELL))
+def test_a_call_that_would_trade_beyond_the_bounds_goes_on(side: int) -> None:
+    world = pulled(side)
+    sign, other = (1, SELL) if side == BUY else (-1, BUY)
+    for count in (1, 2, 3):
+        (row,) = world.act(SET, symbol="W320", phase="continuous", auto=1, draw=50, why="x")
+        told = values(row)
+        assert {key: told[key] for key in ("kind", "instrument", "phase", "price", "qty", "reason", "flags")} == {
+            "kind": K.CALL_EXTENDED, "instrument": 1, "phase": P.VOLATILITY_AUCTION, "price": 500 + sign * 10,
+            "qty": 1, "reason": count, "flags": LAST,
+        }  # fmt: skip
+        assert phases(world)[0] == "volatility_auction"
+    world.place(1, other, 5, 500 + sign * 5)  # now 500 ± 5 is the price, which is the bound itself
+    events = world.act(SET, symbol="W320", phase="continuous", auto=1)
+    assert kinds(events)[:2] == [K.PHASE_CHANGED, K.AUCTION_UNCROSSED] and events["price"][1] == 500 + sign * 5
+
+
+def test_a_call_without_a_price_ends() -> None:
+    world = pulled()
+    world.mass_cancel(1)
+    assert end_by_itself(world) == [K.PHASE_CHANGED, K.AUCTION_UNCROSSED]
+
+
+def test_without_auto_or_in_another_phase_or_set_by_an_act_a_call_ends() -> None:
+    world = pulled()
+    assert kinds(world.phase("W320", P.CONTINUOUS))[:2] == [K.PHASE_CHANGED, K.AUCTION_UNCROSSED]
+    world = pulled()
+    world.phase("W320", P.HALTED)
+    world.phase("W320", P.VOLATILITY_AUCTION)
+    assert end_by_itself(world)[:2] == [K.PHASE_CHANGED, K.AUCTION_UNCROSSED], "that call was set by an act"
+    world = pulled()
+    assert kinds(world.act(SET, symbol="W320", phase="continuous", auto=0))[0] == K.PHASE_CHANGED
+    world = pulled()
+    assert kinds(world.act(SET, symbol="W240", phase="continuous", auto=1)) == [K.ACT_REJECTED]
+    world.phase("W240", P.HALTED)
+    world.phase("W240", P.PRE_OPEN)
+    assert kinds(world.act(SET, symbol="W240", phase="continuous", auto=1)) == [K.PHASE_CHANGED, K.AUCTION_UNCROSSED]
+
+
+def test_the_bounds_are_those_of_the_pull_whatever_is_set_and_however_late_it_is() -> None:
+    world = pulled()
+    world.act(CommandKind.CONTROL_SET, symbol="W320", short_ticks=100)
+    world.time += 10**12
+    assert end_by_itself(world) == [K.CALL_EXTENDED]
+
+
+def test_extensions_are_counted_by_call_and_told_up_to_255() -> None:
+    world = pulled()
+    world.checks = False
+    told = [int(world.act(SET, symbol="W320", phase="continuous", auto=1)["reason"][0]) for _ in range(258)]
+    assert told == [*range(1, 256), 255, 255, 255]
+    world.phase("W320", P.CONTINUOUS)
+    world.place(1, SELL, 1, 520)
+    assert K.PHASE_CHANGED in kinds(world.place(4, BUY, 1, 520))
+    assert world.act(SET, symbol="W320", phase="continuous", auto=1)["reason"].tolist() == [1]
+
+
+def test_an_override_stays_with_a_call_that_the_trigger_begins() -> None:
+    world = pulled(override=1)
+    assert world.act(SET, phase="continuous", symbol="ALL")["code"].tolist() == [Code.PHASE_TRANSITION]
+    assert end_by_itself(world, override=0) == [K.CALL_EXTENDED]
+    assert dump(world.state)["instruments"][0]["override"] == 1, "an extension changes nothing else"

@@ -14,7 +14,9 @@ from engine.core.layout import (
     BITS0,
     BITS1,
     BITS2,
+    BUMP,
     BUYS,
+    BUYS_OPEN,
     CALLING,
     DIRECT_MASK,
     ENTRY,
@@ -26,6 +28,7 @@ from engine.core.layout import (
     FLAGS,
     FREE,
     GIVES_UP,
+    HELD,
     INSTRUMENT,
     INSTRUMENT_WORDS,
     LAST,
@@ -34,34 +37,45 @@ from engine.core.layout import (
     LEVEL,
     LEVELS,
     LIVE,
+    MAX_PRICE,
+    MIN_PRICE,
     MORE_WORDS,
     NEXT,
     NO_SELL,
     NODE4,
     NODE8,
     OPEN_ORDERS,
+    ORDER_BASE,
     ORDER_ID,
     PARKED,
     PENDING,
     PHASE,
+    POSITION,
+    POSITION_WORDS,
     PREV,
     PRICE,
     QTY,
+    REQUIRED,
+    SELLS_OPEN,
     SHOWN,
     SPILL_MASK,
     SPILLED,
     STOPPED,
     STOPS,
+    STRIDE,
+    SUSPENDED,
     WINDOW_LO,
 )
 from engine.core.state import Arrays
-from engine.schema import Phase
+from engine.schema import CommandKind, Phase
+from tests.engine.purse import purse_world
 from tests.engine.world import AT_CLOSE, BUY, GTC, SELL, SMALL, World
 
 pytestmark = [pytest.mark.jit_off, pytest.mark.bounds]
 
 WIDE = {"min_price": "-10000", "max_price": "10000", "window_ticks": 192, "reference_price": "0"}
 ROW = INSTRUMENT_WORDS
+A = CommandKind
 
 
 class Sound:
@@ -221,6 +235,85 @@ def test_damage_is_noticed(damage: str) -> None:
     DAMAGES[damage](sound)
     with pytest.raises(AssertionError):
         check(sound.state)
+
+
+class Kept:
+    """A state with a suspended order, two checked accounts of one owner, and months of a commodity that is capped."""
+
+    def __init__(self) -> None:
+        world = purse_world()
+        world.checks = False
+        for name in ("A1", "A2"):
+            world.act(A.COLLATERAL_SET, account=name, amount=10**9)
+        for symbol in ("W320", "V"):
+            world.act(A.MARGIN_SET, symbol=symbol, ccy="USD", per_lot=100)
+        world.act(A.CAP_SET, commodity="G", lots=10**6)
+        for account, side, price in ((1, BUY, 495), (3, SELL, 495), (1, SELL, 520), (2, BUY, 490), (2, BUY, 300)):
+            world.place(account, side, 5, price, time_in_force=GTC)
+        world.place(1, BUY, 3, 495, instrument=2)
+        world.phase("W320", Phase.HALTED)
+        world.act(A.CONTROL_SET, symbol="W320", limit_steps="500")
+        world.act(A.LIMIT_SET, symbol="W320", step=1, settlement="500")
+        check(world.state)
+        self.a = world.state.arrays
+        self.state, self.stride = world.state, int(self.a.h[STRIDE])
+        records = range(int(self.a.h[ORDER_BASE]), int(self.a.h[BUMP]))
+        live = [x for x in records if self.a.n8[x * NODE8 + ORDER_ID]]
+        (self.suspended,) = [x for x in live if self.a.n4[x * NODE4 + FLAGS] & SUSPENDED]
+        (self.best,) = [x for x in live if self.a.n8[x * NODE8 + PRICE] == 490]
+
+    def add(self, array: str, row: int, column: int, field: int, change: int) -> None:
+        """Change a word of positions or sums, which have four by account or owner and instrument or commodity."""
+        getattr(self.a, array)[(row * self.stride + column) * POSITION_WORDS + field] += change
+
+    def mark(self, x: int, flags: int) -> None:
+        self.a.n4[x * NODE4 + FLAGS] ^= flags
+
+    def bought(self) -> None:
+        """Lots that nobody has sold, and the owner's sum knows of them."""
+        self.add("pos", 3, 1, POSITION, 1)
+        self.add("own", 2, 1, POSITION, 1)
+
+    def limits(self, low: int, high: int) -> None:
+        self.a.ins[ROW + MIN_PRICE], self.a.ins[ROW + MAX_PRICE] = low, high
+
+    def margin(self) -> None:
+        self.a.acc[ACCOUNT_WORDS + REQUIRED] += 1
+
+
+KEPT: dict[str, tuple[Callable[[Kept], None], str]] = {
+    "a suspended order within the limits": (lambda k: k.limits(299, 525), "a suspended order is outside"),
+    "an order in the book below the limits": (lambda k: k.limits(491, 525), "within the daily limits"),
+    "an order in the book above the limits": (lambda k: k.limits(475, 519), "within the daily limits"),
+    "a suspended order that is not marked": (lambda k: k.mark(k.suspended, SUSPENDED), ""),
+    "a suspended order that is a stop too": (lambda k: k.mark(k.suspended, STOPPED), ""),
+    "a suspended order in the book": (lambda k: k.mark(k.best, SUSPENDED), "not outside"),
+    "positions of more than nothing": (lambda k: k.bought(), "sum to zero"),
+    "open lots to buy too many": (lambda k: k.add("pos", 1, 2, BUYS_OPEN, 1), "open lots are known"),
+    "open lots to sell too few": (lambda k: k.add("pos", 1, 1, SELLS_OPEN, -1), "open lots are known"),
+    "open lots of a suspended order forgotten": (lambda k: k.add("pos", 2, 1, BUYS_OPEN, -5), "open lots are known"),
+    "too much held": (lambda k: k.add("pos", 1, 1, HELD, 1), "what is held is known"),
+    "held for one that is not checked": (lambda k: k.add("pos", 3, 1, HELD, 1), "nothing is held"),
+    "a margin that is not what is held": (lambda k: k.margin(), "the margin is the sum"),
+    "an owner's position": (lambda k: k.add("own", 1, 1, POSITION, 1), "summed up"),
+    "an owner's buys": (lambda k: k.add("own", 1, 1, BUYS_OPEN, 1), "summed up"),
+    "an owner's sells": (lambda k: k.add("own", 2, 1, SELLS_OPEN, -1), "summed up"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("damage", KEPT)
+def test_damage_to_what_is_kept_of_accounts_and_limits_is_noticed(damage: str) -> None:
+    kept = Kept()
+    harm, said = KEPT[damage]
+    harm(kept)
+    with pytest.raises(AssertionError, match=said or None):
+        check(kept.state)
+
+
+def test_positions_may_be_open_while_a_day_is_being_restated() -> None:
+    world = purse_world(phase=None, day="2026-11-25")
+    world.act(A.POSITION_RESTORE, account="A1", symbol="V", lots=5)
+    check(world.state)
 
 
 def test_a_sum_of_a_call_that_is_wrong_is_noticed() -> None:

@@ -44,6 +44,7 @@ from engine.schema import (
     EVENT_WORDS,
     MAX_PRICE_TICKS,
     TRADE,
+    WINDOW_SLICES,
     Code,
     OrdType,
     Side,
@@ -102,10 +103,11 @@ def test_attributes_of_an_order_fit_their_bits() -> None:
     assert max(TimeInForce).bit_length() <= FLAG_SMP - FLAG_TIF
     assert max(Smp).bit_length() <= FLAG_POST - FLAG_SMP
     assert FLAG_TYPE - FLAG_POST == 1
-    marks = (layout.ICEBERG, layout.GIVES_UP, layout.UNPRICED, layout.STOPPED, layout.PARKED)
-    assert [mark.bit_count() for mark in marks] == [1] * 5 and len(set(marks)) == 5
+    marks = (layout.ICEBERG, layout.GIVES_UP, layout.UNPRICED, layout.STOPPED, layout.PARKED, layout.SUSPENDED)
+    assert [mark.bit_count() for mark in marks] == [1] * 6 and len(set(marks)) == 6
     assert 1 << max(OrdType).bit_length() + FLAG_TYPE <= min(marks) and max(marks) < 1 << 31
-    assert layout.OUTSIDE == layout.STOPPED | layout.PARKED and layout.APART == layout.OUTSIDE | layout.UNPRICED
+    assert layout.OUTSIDE == layout.STOPPED | layout.PARKED | layout.SUSPENDED
+    assert layout.APART == layout.OUTSIDE | layout.UNPRICED
 
 
 def test_what_few_orders_have_does_not_overlap() -> None:
@@ -115,7 +117,7 @@ def test_what_few_orders_have_does_not_overlap() -> None:
 def test_instrument_fields_do_not_overlap() -> None:
     pairs = [layout.LEVELS, layout.BEST, layout.BITS0, layout.BITS1, layout.BITS2, layout.FAR_COUNT, layout.FAR_BASE,
              layout.EDGE_PRICED]  # fmt: skip
-    single = [layout.PHASE, layout.MIN_PRICE, layout.MAX_PRICE, layout.MAX_QTY, layout.PROTECTION, layout.WINDOW_LO,
+    single = [layout.PHASE, layout.MIN_PRICE, layout.MAX_PRICE, layout.MAX_QTY, layout.GATED, layout.WINDOW_LO,
               layout.WINDOW, layout.PERMITS, layout.WORDS2, layout.FAR_LEVELS, layout.LAST, layout.LAST_ID,
               layout.REFERENCE, layout.CLOSE, layout.CLOSE_KNOWN, layout.ASIDE]  # fmt: skip
     used = single + pairs + [field + 1 for field in pairs]
@@ -129,9 +131,37 @@ def test_the_book_of_stops_has_its_own_fields_beside_those_of_the_call() -> None
     stops = [STOPS + field for field in (*pairs, *(field + 1 for field in pairs), layout.WINDOW, layout.WINDOW_LO)]
     others = [layout.HIGH, layout.LOW, layout.OVERRIDE, layout.GROUP, layout.CALLING, layout.DIRTY, layout.TREE,
               layout.TREE + 1, layout.TOLD_PRICE, layout.TOLD_VOLUME, layout.TOLD_SURPLUS, layout.TOLD_STEP,
-              layout.LEAVERS, layout.BUYS]  # fmt: skip
+              layout.LEAVERS, layout.BUYS, layout.PROTECTION, layout.COMMODITY]  # fmt: skip
     used = stops + others
     assert sorted(used) == sorted(set(used)) and min(used) >= STOPS and max(used) < INSTRUMENT_WORDS
+
+
+def test_fields_of_controls_accounts_and_costs_do_not_overlap() -> None:
+    single = [layout.BAND_MIN, layout.BAND_MAX, layout.MAX_VALUE, layout.BAND, layout.BOUND_LOW, layout.BOUND_HIGH,
+              layout.TRIGGERED, layout.EXTENSIONS, layout.SETTLEMENT, layout.STEP, layout.RUN_SIDE,
+              layout.LOCKED]  # fmt: skip
+    pairs = [layout.TICKS, layout.SLICE_NS]
+    used = single + pairs + [field + 1 for field in pairs]
+    assert sorted(used) == sorted(set(used)) and max(used) < layout.SLICES
+    assert layout.WINDOW_WORDS == WINDOW_SLICES * layout.SLICE_WORDS
+    assert layout.SLICES + 2 * layout.WINDOW_WORDS == layout.CONTROL_WORDS
+    account = [
+        layout.MEMBER,
+        layout.OWNER,
+        layout.OPEN_ORDERS,
+        layout.GATE,
+        layout.CCY,
+        layout.BALANCE,
+        layout.REQUIRED,
+    ]
+    assert sorted(set(account)) == account and max(account) < layout.ACCOUNT_WORDS
+    gates = [layout.KILLED_ONE, layout.KILLED_MEMBER, layout.KILLED_ALL, layout.CHECKED]
+    assert sum(gates) == layout.KILLED | layout.CHECKED == (1 << len(gates)) - 1
+    assert layout.SELLS_OPEN == layout.BUYS_OPEN + 1 and layout.CAP == layout.HELD == layout.POSITION_WORDS - 1
+    costs = [layout.VALUE, layout.VALUE_OF, layout.PER_LOT, layout.TAKER, layout.MAKER, layout.AUCTION, layout.BASIS,
+             layout.WORST]  # fmt: skip
+    assert costs == list(range(layout.COST_WORDS))
+    assert (layout.BY_VALUE, layout.BY_TRIGGER, layout.BY_ACCOUNT) == (1, 2, 4)
 
 
 def test_a_permit_is_read_apart_from_the_mode() -> None:

@@ -9,6 +9,8 @@ import pytest
 
 from engine.core.lane import LANE
 from engine.core.layout import (
+    CONTROL_WORDS,
+    COST_WORDS,
     DIRECT_MASK,
     HEADER_WORDS,
     ID_LIMIT,
@@ -17,12 +19,14 @@ from engine.core.layout import (
     ORDER_BASE,
     ORDER_LIMIT,
     OUTSIDE_LEVELS,
+    POSITION_WORDS,
     RULE_OF,
     SPILL_MASK,
+    STRIDE,
 )
 from engine.core.memory import BITS, Core
 from engine.core.state import Arrays, _power
-from engine.schema import CODE_RULE, Limits
+from engine.schema import CODE_RULE, MAX_CURRENCIES, Limits
 from tests.engine.world import BUY, SELL, World
 
 pytestmark = [pytest.mark.jit_off, pytest.mark.bounds]
@@ -46,6 +50,10 @@ def test_tables_are_powers_of_two_at_least_twice_as_large_as_what_they_hold(limi
         limits.orders, limits.day_ids, limits.levels,
     ]  # fmt: skip
     assert a.h.size == HEADER_WORDS
+    stride = limits.instruments + 1
+    assert int(a.h[STRIDE]) == stride and a.ctl.size == stride * CONTROL_WORDS
+    assert a.pos.size == a.own.size == (limits.accounts + 1) * stride * POSITION_WORDS
+    assert a.cost.size == (MAX_CURRENCIES + 1) * stride * COST_WORDS
     assert int(a.h[ORDER_BASE]) == limits.levels + limits.instruments * OUTSIDE_LEVELS + 1
     assert {code: int(a.h[RULE_OF + code]) for code in CODE_RULE} == CODE_RULE
 
