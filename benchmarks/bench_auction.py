@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.measure import progress, quiet, save, summary
+from benchmarks.measure import back_memory, progress, quiet, save, summary
 from engine.apply import State, apply, new_state
 from engine.schema import COMMAND, EVENT, HAS_PRICE, MAX_EVENTS_PER_CALL, CommandKind, EventKind, Limits, Side, Smp
 
@@ -117,6 +117,7 @@ def one_round(size: int, seed: int) -> dict[str, float]:
 
 def run(*, quick: bool) -> dict[str, Any]:
     """All of it; the result is what benchmarks/results/auction.json holds."""
+    back_memory()
     rounds = QUICK_ROUNDS if quick else ROUNDS
     sizes = QUICK_SIZES if quick else SIZES
     taken: dict[int, list[dict[str, float]]] = {size: [] for size in sizes}

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from benchmarks.measure import percentile, progress, quiet, save, summary
+from benchmarks.measure import back_memory, percentile, progress, quiet, save, summary
 from benchmarks.peers import Core, Engine, PlainBook, Readable, Spent, find_pybook
 from benchmarks.workloads import WORKLOADS, Stream, generate
 from engine.schema import EVENT
@@ -159,6 +159,7 @@ def one_call(stream: Stream, calls: int) -> dict[str, Any]:
 def run(*, quick: bool, pybook: Path | None = None) -> dict[str, Any]:
     """All of it; the result is what benchmarks/results/kernel.json holds."""
     rounds, size = (5, QUICK_SLICE) if quick else (ROUNDS, SLICE)
+    back_memory()
     found: dict[str, Any] = {"quick": quick, "pybook": find_pybook(pybook) is not None, "workloads": {}}
     for name, workload in WORKLOADS.items():
         resident = min(workload.resident, QUICK_RESIDENT) if quick else workload.resident

@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.measure import ROOT, progress, summary
+from benchmarks.measure import ROOT, back_memory, progress, summary
 
 BEFORE: Final = "63f67a8"
 WORKLOADS: Final = ("small", "deep", "narrow")
@@ -75,6 +75,7 @@ class Version:
 
 def run(*, before: str = BEFORE, quick: bool = False) -> dict[str, Any]:
     """Measure; per workload the ns a command of both and the throughput now as a share of what it was."""
+    back_memory()
     rounds, commands = (QUICK_ROUNDS, QUICK_COMMANDS) if quick else (ROUNDS, COMMANDS)
     found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
