@@ -38,7 +38,10 @@ TRADERS: Final = (
     ("taker-2", "M-TAKER2", "TAKER2"),
 )
 OPERATOR: Final = ("operator", "EXCHANGE")
-ACCOUNTS: Final = tuple({"account": account, "member": member, "owner": account} for _, member, account in TRADERS)
+CCY: Final = "VND"  # in which the demonstration's accounts settle
+ACCOUNTS: Final = tuple(
+    {"account": account, "member": member, "owner": account, "ccy": CCY} for _, member, account in TRADERS
+)
 
 
 def ensure_keys(data: Path) -> dict[str, Path]:
