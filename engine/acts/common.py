@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import date
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 Words = npt.NDArray[np.int64]
 _NAME = re.compile(NAME_PATTERN)
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 TEXT_MAX = 200
 
 
@@ -135,3 +137,25 @@ def meant(state: State, symbol: str, group: str) -> list[int]:
     if not numbers:
         raise Refusal(Code.UNKNOWN_INSTRUMENT)
     return numbers
+
+
+def is_date(value: Any) -> bool:
+    """Whether a value is a date of the calendar (R44)."""
+    if not isinstance(value, str) or not _DAY.fullmatch(value):
+        return False
+    try:
+        date.fromisoformat(value)
+    except ValueError:
+        return False
+    return True
+
+
+def subjects(state: State, terms: dict[str, Any]) -> list[int]:
+    """The instruments of an act that names one or a group of them."""
+    symbol = name(terms, "symbol") if "symbol" in terms else ""
+    group = name(terms, "group") if "group" in terms else ""
+    text(terms, "why")
+    text(terms, "by")
+    if bool(symbol) == bool(group) or symbol == SYMBOL_ALL:
+        raise Refusal(Code.BAD_TERMS)
+    return meant(state, symbol, group)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from datetime import date
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from engine.acts.common import Fact, Refusal, check_keys, integer, meant, name, price_of, text
+from engine.acts.common import Fact, Refusal, check_keys, integer, is_date, price_of, subjects
 from engine.acts.phase import empty_windows, set_going
 from engine.core.layout import (
     BAND,
@@ -40,7 +39,6 @@ from engine.schema import (
     DEFAULT_SHORT_MS,
     MAX_PRICE_TICKS,
     MAX_WINDOW_MS,
-    SYMBOL_ALL,
     WINDOW_SLICES,
     Code,
     EventKind,
@@ -59,7 +57,6 @@ CONTROLS = frozenset({
 OF_TRIGGER = frozenset({"short_ticks", "long_ticks", "short_ms", "long_ms"})
 _VALUE = re.compile(r"[0-9]{1,15}(\.[0-9]{1,6})?")
 _STEPS = re.compile(r"[1-9][0-9]{0,4}(,[1-9][0-9]{0,4}){0,2}")
-_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 WHOLE = 10_000  # basis points
 UNCROSSING = (Phase.OPENING_AUCTION, Phase.CLOSING_AUCTION)  # what trades next does so without an uncross
 
@@ -68,7 +65,8 @@ def set_controls(state: State, terms: dict[str, Any]) -> list[Fact]:
     """control.set: replace what is named of the price controls of an instrument or a group."""
     check_keys(terms, set(), BY | CONTROLS)
     named = {key: terms[key] for key in CONTROLS if key in terms}
-    numbers = _subjects(state, terms, bool(named))
+    _check(named)
+    numbers = subjects(state, terms)
     for number in numbers:
         controls = {**state.controls[number - 1], **named}
         state.controls[number - 1] = dict(sorted(controls.items()))
@@ -78,26 +76,16 @@ def set_controls(state: State, terms: dict[str, Any]) -> list[Fact]:
     return [Fact(EventKind.CONTROLS_SET, instrument=number, phase=_phase(state, number)) for number in numbers]
 
 
-def _subjects(state: State, terms: dict[str, Any], good: bool) -> list[int]:
-    """The instruments of an act that names one or a group of them; BAD_TERMS comes before UNKNOWN_INSTRUMENT."""
-    symbol = name(terms, "symbol") if "symbol" in terms else ""
-    group = name(terms, "group") if "group" in terms else ""
-    text(terms, "why")
-    text(terms, "by")
-    if bool(symbol) == bool(group) or symbol == SYMBOL_ALL or not good:
-        raise Refusal(Code.BAD_TERMS)
-    _check({key: terms[key] for key in CONTROLS if key in terms})
-    return meant(state, symbol, group)
-
-
 def _check(named: dict[str, Any]) -> None:
+    if not named:
+        raise Refusal(Code.BAD_TERMS)
     for key, value in named.items():
         if key == "max_order_value":
             good = isinstance(value, str) and _VALUE.fullmatch(value) is not None
         elif key == "limit_steps":
             good = value == "" or _is_rising(value)
         elif key == "limit_free_from":
-            good = value == "" or _is_date(value)
+            good = value == "" or is_date(value)
         else:
             low, high = (WINDOW_SLICES, MAX_WINDOW_MS) if key.endswith("_ms") else (0, MAX_PRICE_TICKS)
             integer(named, key, low, high)
@@ -111,16 +99,6 @@ def _is_rising(value: Any) -> bool:
         return False
     steps = [int(step) for step in value.split(",")]
     return steps == sorted(set(steps)) and steps[-1] <= WHOLE
-
-
-def _is_date(value: Any) -> bool:
-    if not isinstance(value, str) or not _DAY.fullmatch(value):
-        return False
-    try:
-        date.fromisoformat(value)
-    except ValueError:
-        return False
-    return True
 
 
 def _is_decimal(value: Any) -> bool:
@@ -169,7 +147,7 @@ def set_limits(state: State, terms: dict[str, Any]) -> list[Fact]:
         integer(terms, key, 0, high, 0)
     if "settlement" in terms and ("symbol" not in terms or not _is_decimal(terms["settlement"])):
         raise Refusal(Code.BAD_TERMS)
-    numbers = _subjects(state, terms, True)
+    numbers = subjects(state, terms)
     settlement = None
     ctl, ins = state.arrays.ctl, state.arrays.ins
     if "settlement" in terms:

@@ -7,13 +7,12 @@ computed from them, and only if those are sound and no checked account's margin 
 from __future__ import annotations
 
 import re
-from datetime import date
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engine.acts.common import Fact, Refusal, check_keys, integer, meant, name, text
+from engine.acts.common import Fact, Refusal, check_keys, integer, is_date, name, subjects, text
 from engine.core.layout import (
     ACCOUNT_WORDS,
     BAND_MAX,
@@ -43,7 +42,7 @@ from engine.core.layout import (
     STRIDE,
     WORST,
 )  # fmt: skip
-from engine.schema import MAX_CURRENCIES, MAX_MARGIN, MAX_ORDER_QTY, SYMBOL_ALL, Code, EventKind, Tick
+from engine.schema import MAX_CURRENCIES, MAX_MARGIN, MAX_ORDER_QTY, Code, EventKind, Tick
 
 if TYPE_CHECKING:
     from engine.apply import State
@@ -58,7 +57,6 @@ MOST_PRODUCT = 10**11  # numerator times denominator
 MOST_WORTH = 1 << 61
 BPS = 10_000
 _RATE = re.compile(r"[0-9]{1,9}(\.[0-9]{1,6})?")
-_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 Costs = dict[tuple[int, int], tuple[int, ...]]  # words of (currency, instrument)
 
@@ -109,28 +107,6 @@ def set_fee(state: State, terms: dict[str, Any]) -> list[Fact]:
         )
         for n in numbers
     ]  # fmt: skip
-
-
-def is_date(value: Any) -> bool:
-    """Whether a value is a date of the calendar (R44)."""
-    if not isinstance(value, str) or not _DAY.fullmatch(value):
-        return False
-    try:
-        date.fromisoformat(value)
-    except ValueError:
-        return False
-    return True
-
-
-def subjects(state: State, terms: dict[str, Any]) -> list[int]:
-    """The instruments of an act that names one or a group of them."""
-    symbol = name(terms, "symbol") if "symbol" in terms else ""
-    group = name(terms, "group") if "group" in terms else ""
-    text(terms, "why")
-    text(terms, "by")
-    if bool(symbol) == bool(group) or symbol == SYMBOL_ALL:
-        raise Refusal(Code.BAD_TERMS)
-    return meant(state, symbol, group)
 
 
 def named(state: State, ccy: str) -> dict[str, int]:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from engine.acts.common import Fact, Refusal, check_keys, integer
+from engine.acts.common import Fact, Refusal, check_keys, integer, is_date
 from engine.acts.risk import positions_balance
 from engine.core.layout import NEXT_TRADE, OPEN, RESTATING, RESTORED, STAGE
 from engine.schema import Code, EventKind
@@ -14,20 +12,14 @@ from engine.schema import Code, EventKind
 if TYPE_CHECKING:
     from engine.apply import State
 
-_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-
 
 def open_day(state: State, terms: dict[str, Any]) -> list[Fact]:
     """day.open: the first command of a day's log."""
     h = state.arrays.h
     check_keys(terms, {"trading_day", "next_trade_id"}, frozenset({"margined"}))
     day = terms["trading_day"]
-    if not isinstance(day, str) or not _DAY.fullmatch(day):
+    if not is_date(day):
         raise Refusal(Code.BAD_TERMS)
-    try:
-        date.fromisoformat(day)
-    except ValueError:
-        raise Refusal(Code.BAD_TERMS) from None
     next_trade_id = integer(terms, "next_trade_id", 1, 1 << 62)
     margined = integer(terms, "margined", 0, 1) if "margined" in terms else 0
     h[STAGE] = RESTATING

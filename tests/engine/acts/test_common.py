@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from engine.acts.common import Fact, Refusal, check_keys, integer, name, read_payload, text
+from engine.acts.common import Fact, Refusal, check_keys, integer, is_date, name, read_payload, text
 from engine.schema import Code, EventKind
 
 pytestmark = [pytest.mark.jit_off, pytest.mark.bounds]
@@ -108,6 +108,18 @@ def test_an_absent_integer_has_its_default_or_is_refused() -> None:
     assert integer({}, "k", 1, 10, 5) == 5
     with pytest.raises(Refusal):
         integer({}, "k", 1, 10)
+
+
+@pytest.mark.parametrize(
+    ("value", "good"),
+    [
+        *((day, True) for day in ("2026-11-23", "2028-02-29", "0001-01-01")),
+        *((day, False) for day in ("2026-02-29", "2026-13-01", "0000-01-01", "2026-11-23 ", "20261123", "")),
+        *((day, False) for day in (20261123, None, True, "\u0662026-11-23")),
+    ],
+)
+def test_a_date_is_one_of_the_calendar(value: object, good: bool) -> None:
+    assert is_date(value) is good
 
 
 def test_a_fact_says_nothing_it_was_not_told() -> None:
