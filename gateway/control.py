@@ -44,6 +44,7 @@ __all__ = ["Refused", "make_app"]
 ANSWER_SECONDS: Final = 30.0
 Text = Annotated[str, Meta(min_length=1, max_length=200)]
 Name = Annotated[str, Meta(min_length=1, max_length=32)]
+Terms = dict[str, Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | str]
 OpenDay = Callable[[str], Awaitable[list[dict[str, Any]]]]
 
 
@@ -104,10 +105,7 @@ class LeverAct(Struct, forbid_unknown_fields=True):
 
     op: str
     why: Text
-    p: dict[str, Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | str]
-
-
-Terms = dict[str, Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | str]
+    p: Terms
 
 
 LEVERS: Final = {

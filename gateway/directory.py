@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from engine.schema import ACT_FIRST, COMMAND, OVERRIDE, EventKind, Phase, Tick
+from engine.schema import ACT_FIRST, COMMAND, OVERRIDE, EventKind, Phase, Tick, word
 
 __all__ = ["Directory", "Instrument"]
 
@@ -25,6 +25,7 @@ _BY_TERMS: Final = frozenset({EventKind.INSTRUMENT_DEFINED, EventKind.ACCOUNT_DE
 _SAID: Final = frozenset(
     {EventKind.FIXING_SET, EventKind.MARGIN_SET, EventKind.FEES_SET, EventKind.CAP_SET, EventKind.KILL_SET}
 )
+_VOLATILITY: Final = word(Phase.VOLATILITY_AUCTION)
 _ACT_FIELDS: Final = ["kind", "seq", "instrument", "account", "phase", "qty", "flags", "op"]
 assert COMMAND.fields is not None
 _SEQ_AT: Final = COMMAND.fields["seq"][1]
@@ -149,7 +150,9 @@ class Directory:
             instrument.phase = Phase(event.phase)
             instrument.why = terms.get("why", "")
             instrument.phase_seq = event.seq
-            instrument.pulled = event.op < ACT_FIRST
+            # An act that opens trading may elect a stop that pulls the trigger (R62, R69): it asked for another phase.
+            asked = terms.get("phase") == _VOLATILITY
+            instrument.pulled = instrument.phase == Phase.VOLATILITY_AUCTION and not asked
             instrument.override = bool(event.flags & OVERRIDE)
         elif event.kind == EventKind.INSTRUMENT_DEFINED:
             assert number == len(self.instruments), "instruments are numbered in the order of their definition"

@@ -339,10 +339,15 @@ def _put_kill(event: Any, directory: Directory, out: dict[str, Any]) -> None:
     out["on"] = bool(event.qty)
 
 
+def _date(number: int) -> str:
+    """The date that a number yyyymmdd means."""
+    day = str(number)
+    return f"{day[:-4]}-{day[-4:-2]}-{day[-2:]}"
+
+
 def _put_fixing(event: Any, directory: Directory, out: dict[str, Any]) -> None:
     _put_said(event, directory, out, "ccy", "per", "rate")
-    day = str(event.qty)
-    out["date"] = f"{day[:-4]}-{day[-4:-2]}-{day[-2:]}"
+    out["date"] = _date(event.qty)
 
 
 def _put_extension(event: Any, directory: Directory, out: dict[str, Any]) -> None:
@@ -374,8 +379,7 @@ def _put_account(event: Any, directory: Directory, out: dict[str, Any]) -> None:
 
 
 def _put_day(event: Any, _directory: Directory, out: dict[str, Any]) -> None:
-    day = str(event.qty)
-    out["trading_day"] = f"{day[:-4]}-{day[-4:-2]}-{day[-2:]}"
+    out["trading_day"] = _date(event.qty)
 
 
 def _put_restored(event: Any, _directory: Directory, out: dict[str, Any]) -> None:

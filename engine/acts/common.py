@@ -139,6 +139,11 @@ def meant(state: State, symbol: str, group: str) -> list[int]:
     return numbers
 
 
+def phase_of(state: State, number: int) -> Phase:
+    """The phase that an instrument is in."""
+    return Phase(int(state.arrays.ins[number * INSTRUMENT_WORDS + PHASE]))
+
+
 def is_date(value: Any) -> bool:
     """Whether a value is a date of the calendar (R44)."""
     if not isinstance(value, str) or not _DAY.fullmatch(value):

@@ -6,7 +6,7 @@ import re
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from engine.acts.common import Fact, Refusal, check_keys, integer, is_date, price_of, subjects
+from engine.acts.common import Fact, Refusal, check_keys, integer, is_date, phase_of, price_of, subjects
 from engine.acts.phase import empty_windows, set_going
 from engine.core.layout import (
     BAND,
@@ -23,7 +23,6 @@ from engine.core.layout import (
     MAX_VALUE,
     MIN_PRICE,
     NEVER,
-    PHASE,
     RESTATING,
     REVIEWS,
     RUN_SIDE,
@@ -73,7 +72,7 @@ def set_controls(state: State, terms: dict[str, Any]) -> list[Fact]:
         _arm(state, number, controls)
         if named.keys() & OF_TRIGGER:
             empty_windows(state, number)
-    return [Fact(EventKind.CONTROLS_SET, instrument=number, phase=_phase(state, number)) for number in numbers]
+    return [Fact(EventKind.CONTROLS_SET, instrument=number, phase=phase_of(state, number)) for number in numbers]
 
 
 def _check(named: dict[str, Any]) -> None:
@@ -157,7 +156,9 @@ def set_limits(state: State, terms: dict[str, Any]) -> list[Fact]:
             raise Refusal(Code.BAD_TERMS)
     if any(terms.get("step", 0) > len(_steps(state, number)) for number in numbers):
         raise Refusal(Code.BAD_TERMS)
-    numbers = [n for n in numbers if PHASES[_phase(state, n)].mode == Mode.NONE and _phase(state, n) not in UNCROSSING]
+    numbers = [
+        n for n in numbers if PHASES[phase_of(state, n)].mode == Mode.NONE and phase_of(state, n) not in UNCROSSING
+    ]
     if not numbers:
         raise Refusal(Code.PHASE)
     facts = []
@@ -176,7 +177,7 @@ def set_limits(state: State, terms: dict[str, Any]) -> list[Fact]:
         ins[row + MIN_PRICE], ins[row + MAX_PRICE] = low, high
         facts.append(
             Fact(
-                EventKind.LIMITS_SET, instrument=number, phase=_phase(state, number), price=low, old_price=high,
+                EventKind.LIMITS_SET, instrument=number, phase=phase_of(state, number), price=low, old_price=high,
                 qty=int(ctl[c + SETTLEMENT]), reason=int(ctl[c + STEP]), side=int(ctl[c + LOCKED]),
             )
         )  # fmt: skip
@@ -209,7 +210,3 @@ def _limits(state: State, number: int) -> tuple[int, int]:
         return low, high
     width = abs(settlement) * _steps(state, number)[step - 1] // WHOLE
     return max(low, settlement - width), min(high, settlement + width)
-
-
-def _phase(state: State, number: int) -> Phase:
-    return Phase(int(state.arrays.ins[number * INSTRUMENT_WORDS + PHASE]))

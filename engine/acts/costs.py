@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engine.acts.common import Fact, Refusal, check_keys, integer, is_date, name, subjects, text
+from engine.acts.common import Fact, Refusal, check_keys, integer, is_date, name, phase_of, subjects, text
 from engine.core.layout import (
     ACCOUNT_WORDS,
     BAND_MAX,
@@ -34,7 +34,6 @@ from engine.core.layout import (
     INSTRUMENT_WORDS,
     OWNER,
     PER_LOT,
-    PHASE,
     POSITION,
     POSITION_WORDS,
     REQUIRED,
@@ -84,7 +83,7 @@ def set_margin(state: State, terms: dict[str, Any]) -> list[Fact]:
     ccys = named(state, ccy)
     numbers = subjects(state, terms)
     settle(state, ccys, state.fixings, {**state.margins, **{(n, ccy): per_lot for n in numbers}}, state.fees)
-    return [Fact(EventKind.MARGIN_SET, instrument=n, phase=_phase(state, n), qty=per_lot) for n in numbers]
+    return [Fact(EventKind.MARGIN_SET, instrument=n, phase=phase_of(state, n), qty=per_lot) for n in numbers]
 
 
 def set_fee(state: State, terms: dict[str, Any]) -> list[Fact]:
@@ -102,7 +101,7 @@ def set_fee(state: State, terms: dict[str, Any]) -> list[Fact]:
     settle(state, ccys, state.fixings, state.margins, fees)
     return [
         Fact(
-            EventKind.FEES_SET, instrument=n, phase=_phase(state, n), price=taker, old_price=maker, qty=auction,
+            EventKind.FEES_SET, instrument=n, phase=phase_of(state, n), price=taker, old_price=maker, qty=auction,
             reason=BASES[basis],
         )
         for n in numbers
@@ -184,10 +183,6 @@ def _highest(state: State, number: int) -> int:
 
 def _account(state: State, account: int, field: int) -> int:
     return int(state.arrays.acc[account * ACCOUNT_WORDS + field])
-
-
-def _phase(state: State, number: int) -> int:
-    return int(state.arrays.ins[number * INSTRUMENT_WORDS + PHASE])
 
 
 def held_of(state: State, costs: Any, account: int, number: int) -> int:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.schema import CommandKind
+from engine.schema import CommandKind, Phase
 from gateway.calls import ReopeningCalls
 from tests.gateway.kit import OTHER, SYMBOL, Floor, order
 
@@ -76,6 +76,25 @@ def test_a_call_of_the_trigger_is_found_and_asked_to_end_twice(floor: Floor) -> 
     assert calls.due(1e9, directory) == [] and calls.held() == {SYMBOL}, "from now on it is an operator's"
     set_phase(floor, SYMBOL, "continuous")
     assert calls.due(1e9, directory) == [] and calls.held() == frozenset()
+
+
+def test_a_call_that_a_stop_pulled_when_trading_was_opened_is_the_venues(floor: Floor) -> None:
+    """R62, R69: the act asked for continuous trading, and a stop that it elected began the call."""
+    calls, directory = ReopeningCalls(), floor.desk.directory
+    floor.act(CommandKind.CONTROL_SET, {"symbol": SYMBOL, "short_ticks": 2})
+    buyer, seller = floor.connect("M1"), floor.connect("M2")
+    floor.ask(seller, "order.place", **order("far", "sell", "3.100", 1))
+    stop = {key: value for key, value in order("stop", "buy", "3.000", 1).items() if key != "price"}
+    floor.ask(buyer, "order.place", account="A1", **stop, ord_type="stop", stop_price="3.005")
+    reopen(floor)
+    floor.ask(seller, "order.place", **order("s", "sell", "3.005", 1))
+    floor.ask(buyer, "order.place", account="A1", **order("b", "buy", "3.005", 1))
+    began = set_phase(floor, SYMBOL, "continuous")
+    found = directory.instrument(SYMBOL)
+    assert found is not None and (found.phase, found.pulled) == (Phase.VOLATILITY_AUCTION, True)
+    assert found.phase_seq == began
+    calls.watch(100.0, directory, 5)
+    assert calls.due(105.0, directory) == [(SYMBOL, True)]
 
 
 def test_a_volatility_auction_that_an_operator_began_is_the_operators(floor: Floor) -> None:
