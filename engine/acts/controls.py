@@ -156,9 +156,7 @@ def set_limits(state: State, terms: dict[str, Any]) -> list[Fact]:
             raise Refusal(Code.BAD_TERMS)
     if any(terms.get("step", 0) > len(_steps(state, number)) for number in numbers):
         raise Refusal(Code.BAD_TERMS)
-    numbers = [
-        n for n in numbers if PHASES[phase_of(state, n)].mode == Mode.NONE and phase_of(state, n) not in UNCROSSING
-    ]
+    numbers = [n for n in numbers if _is_still(phase_of(state, n))]
     if not numbers:
         raise Refusal(Code.PHASE)
     facts = []
@@ -183,6 +181,11 @@ def set_limits(state: State, terms: dict[str, Any]) -> list[Fact]:
         )  # fmt: skip
     set_going(state, [number | REVIEWS for number in numbers])
     return facts
+
+
+def _is_still(phase: Phase) -> bool:
+    """Whether daily limits may change in a phase (R67)."""
+    return PHASES[phase].mode == Mode.NONE and phase not in UNCROSSING
 
 
 def _steps(state: State, number: int) -> list[int]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engine.acts.common import Fact, Refusal, check_keys, integer, name, text
+from engine.acts.common import Fact, Refusal, check_keys, integer, name, phase_of, text
 from engine.acts.costs import BY, MAX_COLLATERAL, all_checked, check_margin, hold, let_go, mark
 from engine.core.layout import (
     ACCOUNT,
@@ -37,7 +37,6 @@ from engine.core.layout import (
     OWNER,
     PENDING,
     PERMITS,
-    PHASE,
     POSITION,
     POSITION_WORDS,
     STRIDE,
@@ -121,7 +120,7 @@ def restore_position(state: State, terms: dict[str, Any]) -> list[Fact]:
     owner = int(state.arrays.acc[number * ACCOUNT_WORDS + OWNER])
     commodity = int(state.arrays.ins[instrument * INSTRUMENT_WORDS + COMMODITY])
     state.arrays.own[(owner * int(state.arrays.h[STRIDE]) + commodity) * POSITION_WORDS + POSITION] += lots - before
-    phase = int(state.arrays.ins[instrument * INSTRUMENT_WORDS + PHASE])
+    phase = phase_of(state, instrument)
     return [Fact(EventKind.POSITION_RESTORED, account=number, instrument=instrument, phase=phase, qty=lots)]
 
 
