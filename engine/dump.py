@@ -40,6 +40,7 @@ from engine.core.layout import (
     LEAVES,
     LEVEL,
     LEVELS,
+    LINKS,
     LOCKED,
     MAX_PRICE,
     MIN_PRICE,
@@ -300,11 +301,11 @@ def indicative(state: State, instrument: int) -> tuple[int, int, int, int]:
 
 def queue(state: State, level: int) -> Iterator[int]:
     """Records of a level's orders, first in time first."""
-    n4 = state.arrays.n4
-    x = int(n4[level * NODE4 + NEXT])
+    link = state.arrays.link
+    x = int(link[level * LINKS + NEXT])
     while x != level:
         yield x
-        x = int(n4[x * NODE4 + NEXT])
+        x = int(link[x * LINKS + NEXT])
 
 
 def book(state: State, instrument: int) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 MANIFEST = "manifest.json"
 _SET, _DRAFT = "set", "draft-"
@@ -34,6 +35,10 @@ def _root() -> Path:
     return Path(base) / "cashew-exchange" / "kernels"
 
 
+def _host(llvm: Any) -> tuple[str, str]:
+    return llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
+
+
 def digest(lane: str) -> str:
     """Name of the folder for one lane: changes with anything that could change the machine code."""
     import llvmlite
@@ -46,7 +51,8 @@ def digest(lane: str) -> str:
         parts.update(source.name.encode())
         parts.update(source.read_bytes())
     versions = (sys.version, numba.__version__, llvmlite.__version__, np.__version__)
-    machine = (llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten())
+    named: Any = numba.config
+    machine = (named.CPU_NAME, named.CPU_FEATURES) if named.CPU_NAME else _host(llvm)
     chosen = [getattr(numba.config, switch, None) for switch in _SWITCHES]
     parts.update(repr((versions, machine, chosen, lane)).encode())
     return parts.hexdigest()[:20]

@@ -27,16 +27,15 @@ from engine.core.layout import (
     LEVEL,
     LEVELS,
     LEVELS_USED,
+    LINKS,
     MAX_PRICE,
     MAX_QTY,
     MIN_PRICE,
-    NEXT,
     NO_BUY,
     NO_SELL,
     NODE4,
     NODE8,
     OUTSIDE_LEVELS,
-    PREV,
     PRICE,
     PROTECTION,
     REFERENCE,
@@ -186,5 +185,6 @@ def _make_levels(state: State, first: int, size: int, instrument: int) -> None:
     """Make each level the sentinel of its own empty queue."""
     records = state.arrays.n4.reshape(-1, NODE4)[first : first + size]
     numbers = first + np.arange(size)
-    records[:, NEXT] = records[:, PREV] = records[:, LEVEL] = numbers
+    records[:, LEVEL] = numbers
+    state.arrays.link.reshape(-1, LINKS)[first : first + size] = numbers[:, None]
     records[:, INSTRUMENT] = instrument

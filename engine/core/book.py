@@ -21,6 +21,7 @@ from engine.core.layout import (
     INSTRUMENT_WORDS,
     LEVEL,
     LEVELS,
+    LINKS,
     NEXT,
     NO_BUY,
     NO_SELL,
@@ -224,12 +225,12 @@ def is_far(s, row, price):
 @inline
 def append(s, level, x):
     """Put record x last in the queue of a level whose bits and best price need no change."""
-    last = I(s.n4[level * NODE4 + PREV])
-    s.n4[x * NODE4 + NEXT] = level
-    s.n4[x * NODE4 + PREV] = last
+    last = I(s.link[level * LINKS + PREV])
+    s.link[x * LINKS + NEXT] = level
+    s.link[x * LINKS + PREV] = last
     s.n4[x * NODE4 + LEVEL] = level
-    s.n4[last * NODE4 + NEXT] = x
-    s.n4[level * NODE4 + PREV] = x
+    s.link[last * LINKS + NEXT] = x
+    s.link[level * LINKS + PREV] = x
 
 
 @inline
@@ -237,19 +238,40 @@ def join(s, row, g, x, price):
     """Put record x last in the queue of its price (R21, R23)."""
     offset = price - s.ins[row + WINDOW_LO]
     if 0 <= offset < s.ins[row + WINDOW]:
-        level = s.ins[row + LEVELS + g] + offset
-        w = offset >> 6
-        s.bits[s.ins[row + BITS0 + g] + w] |= shl(U(1), offset & 63)
-        s.bits[s.ins[row + BITS1 + g] + (w >> 6)] |= shl(U(1), w & 63)
+        join_window(s, row, g, x, price, offset)
+    else:
+        append(s, far_open(door(s), row, g, price), x)
+        best = s.ins[row + BEST + g]
+        s.ins[row + BEST + g] = price if (price - best) * (1 - 2 * g) > 0 else best
+
+
+@inline
+def join_window(s, row, g, x, price, offset):
+    """Put record x last in the queue of a price in the window, at `offset` of it (R21, R23)."""
+    w = offset >> 6
+    s.bits[s.ins[row + BITS0 + g] + w] |= shl(U(1), offset & 63)
+    s.bits[s.ins[row + BITS1 + g] + (w >> 6)] |= shl(U(1), w & 63)
+    if s.ins[row + WINDOW] > 4096:  # or one word of the second tier holds all, and the third is not asked
         s.bits[s.ins[row + BITS2 + g] + (w >> 12)] |= shl(U(1), (w >> 6) & 63)
-    else:
-        level = far_open(door(s), row, g, price)
-    append(s, level, x)
+    append(s, s.ins[row + LEVELS + g] + offset, x)
     best = s.ins[row + BEST + g]
-    if g == 0:
-        s.ins[row + BEST] = max(best, price)
-    else:
-        s.ins[row + BEST + 1] = min(best, price)
+    s.ins[row + BEST + g] = price if (price - best) * (1 - 2 * g) > 0 else best
+
+
+@outline
+def empty_window_level(d, row, g, price):
+    """A level of the window, whose bit is cleared, was the last of its word or the best."""
+    s = core(d)
+    w = (price - s.ins[row + WINDOW_LO]) >> 6
+    if s.bits[s.ins[row + BITS0 + g] + w] == U(0):
+        at = s.ins[row + BITS1 + g] + (w >> 6)
+        left = s.bits[at] & inv(shl(U(1), w & 63))
+        s.bits[at] = left
+        if left == U(0):
+            s.bits[s.ins[row + BITS2 + g] + (w >> 12)] &= inv(shl(U(1), (w >> 6) & 63))
+    if s.ins[row + BEST + g] == price:
+        s.ins[row + BEST + g] = next_price(door(s), row, g, price)
+    return I(0)
 
 
 @outline
@@ -279,10 +301,10 @@ def vacate(d, row, g, price):
 def leave(s, x, g):
     """Take record x out of its level in the book."""
     r4 = x * NODE4
-    after = I(s.n4[r4 + NEXT])
-    before = I(s.n4[r4 + PREV])
-    s.n4[before * NODE4 + NEXT] = after
-    s.n4[after * NODE4 + PREV] = before
+    after = I(s.link[x * LINKS + NEXT])
+    before = I(s.link[x * LINKS + PREV])
+    s.link[before * LINKS + NEXT] = after
+    s.link[after * LINKS + PREV] = before
     if after == before:
         vacate(door(s), I(s.n4[r4 + INSTRUMENT]) * INSTRUMENT_WORDS, g, s.n8[x * NODE8 + PRICE])
 
@@ -290,10 +312,10 @@ def leave(s, x, g):
 @inline
 def unlink(s, x):
     """Take record x out of its queue; whether the queue is empty now."""
-    after = I(s.n4[x * NODE4 + NEXT])
-    before = I(s.n4[x * NODE4 + PREV])
-    s.n4[before * NODE4 + NEXT] = after
-    s.n4[after * NODE4 + PREV] = before
+    after = I(s.link[x * LINKS + NEXT])
+    before = I(s.link[x * LINKS + PREV])
+    s.link[before * LINKS + NEXT] = after
+    s.link[after * LINKS + PREV] = before
     return after == before
 
 

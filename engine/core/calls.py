@@ -25,6 +25,7 @@ from engine.core.layout import (
     INSTRUMENT_WORDS,
     LEAVES,
     LEVELS,
+    LINKS,
     MAX_PRICE,
     MIN_PRICE,
     NEXT,
@@ -93,12 +94,12 @@ def _walk_level(s, row, g, level):
     """Add up a level: (lots, priced orders)."""
     lots = I(0)
     priced = I(0)
-    m = I(s.n4[level * NODE4 + NEXT])
+    m = I(s.link[level * LINKS + NEXT])
     while m != level:
         lots += I(s.n4[m * NODE4 + LEAVES])
         if I(s.n4[m * NODE4 + FLAGS]) & UNPRICED == 0:
             priced += 1
-        m = I(s.n4[m * NODE4 + NEXT])
+        m = I(s.link[m * LINKS + NEXT])
     return lots, priced
 
 

@@ -17,6 +17,7 @@ from engine.core.layout import (
     ACCOUNT,
     ACCOUNT_WORDS,
     ACCOUNTS,
+    AS_IN_COMMANDS,
     ASIDE,
     BEARS,
     BEST,
@@ -38,7 +39,6 @@ from engine.core.layout import (
     FLAG_POST,
     FLAG_SMP,
     FLAG_TIF,
-    FLAG_TYPE,
     FLAGS,
     FREE,
     GATE,
@@ -54,6 +54,7 @@ from engine.core.layout import (
     LEAVERS,
     LEAVES,
     LEVEL,
+    LINKS,
     LIVE,
     MAX_PRICE,
     MAX_QTY,
@@ -160,7 +161,7 @@ def take_record(s):
     h = s.h
     x = h[FREE]
     if x != 0:
-        h[FREE] = I(s.n4[x * NODE4 + NEXT])
+        h[FREE] = I(s.link[x * LINKS + NEXT])
     else:
         x = h[BUMP]
         h[BUMP] = x + 1
@@ -169,23 +170,18 @@ def take_record(s):
 
 
 @inline
-def enter(s, c, x, account, instrument, order_id, price, qty, leaves, key, extra):
-    """Fill in the record of an accepted order, with `extra` FLAGS, and consume its client id (R6)."""
+def enter(s, c, x, e, account, instrument, order_id, price, qty, leaves, extra):
+    """Fill in the record of an accepted order, with `extra` FLAGS, that consumed entry e."""
     w0 = s.cmd[c]
     r4 = x * NODE4
-    smp = (w0 >> 32) & 255
-    if smp == 0:
-        smp = I(DEFAULT_SMP)
-    e = add_id(s, account, key, s.cmd, c + 4, order_id, x)
+    default = I(DEFAULT_SMP << FLAG_SMP) if (w0 >> 32) & 255 == 0 else I(0)
     s.n4[r4 + LEAVES] = leaves
     s.n4[r4 + ACCOUNT] = account
     s.n4[r4 + ENTRY] = e
     s.n4[r4 + BEARS] = e
     s.n4[r4 + SMP_KEY] = _smp_key(s, account, s.cmd[c + 1] >> 32)
-    s.n4[r4 + FLAGS] = (
-        ((w0 >> 8) & 3) | (((w0 >> 24) & 7) << FLAG_TIF) | (smp << FLAG_SMP)
-        | (((w0 >> 40) & POST_ONLY) << FLAG_POST) | (((w0 >> 16) & 7) << FLAG_TYPE) | extra
-    )  # fmt: skip
+    post = ((w0 >> 40) & POST_ONLY) << FLAG_POST
+    s.n4[r4 + FLAGS] = ((w0 >> 8) & AS_IN_COMMANDS) | default | post | extra
     s.n4[r4 + QTY] = qty
     s.n4[r4 + SESSION] = s.cmd[c + 15] >> 32
     s.n4[r4 + INSTRUMENT] = instrument
@@ -251,7 +247,8 @@ def look_up(d, account, c):
 @outline
 def enter_other(d, c, x, account, instrument, order_id, price, leaves, key, extra):
     s = core(d)
-    enter(s, c, x, account, instrument, order_id, price, s.cmd[c + 3], leaves, key, extra)
+    e = add_id(door(s), account, key, c, order_id, x)
+    enter(s, c, x, e, account, instrument, order_id, price, s.cmd[c + 3], leaves, extra)
     return I(0)
 
 
@@ -445,7 +442,7 @@ def join_call(d, x, row, g, price):
         s.ins[row + LEAVERS] = 1
     if s.ins[row + CALLING] != 0:
         level = I(s.n4[x * NODE4 + LEVEL])
-        if I(s.n4[level * NODE4 + NEXT]) == x and I(s.n4[x * NODE4 + NEXT]) == level:
+        if I(s.link[level * LINKS + NEXT]) == x and I(s.link[x * LINKS + NEXT]) == level:
             s.n8[level * NODE8 + TOTAL] = 0  # of a call long past
         count_lots(door(s), row, g, level, price, leaves, I(1) if flags & UNPRICED == 0 else I(0))
         tell_later(s, row // INSTRUMENT_WORDS)

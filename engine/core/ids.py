@@ -1,13 +1,13 @@
 """Finding orders: the day's client ids (R6, R7) and the index of live orders by order_id (R37).
 
-Client ids: entries lie in the order of their acceptance; a hash table of (31-bit tag, entry) finds them, and the
+Client ids: entries lie in the order of their acceptance; a hash table of (seven-bit tag, entry) finds them, and the
 text itself decides, so two different ids are never taken for one.  Order ids: they rise by one per command, so a
 direct table by the low bits finds nearly all; an order that outlives a whole turn of it moves to a spill table.
 """
 
 from __future__ import annotations
 
-from engine.core.lane import I, U, inline, inv, outline, shl, times
+from engine.core.lane import I, U, bytes_in, copy_text, inline, inv, lowest, outline, shl, times
 from engine.core.layout import (
     ACCOUNT,
     BEARS,
@@ -21,10 +21,12 @@ from engine.core.layout import (
     ID_MASK,
     IDS,
     INSTRUMENT,
+    LATEST,
     NODE4,
     NODE8,
     ORDER_ID,
     QTY,
+    RECENT,
     SPILL_MASK,
     SPILLED,
 )  # fmt: skip
@@ -33,61 +35,16 @@ from engine.schema import KEY_FACTORS, KEY_FINISH
 
 F0, F1, F2, F3 = (U(factor) for factor in KEY_FACTORS)
 FINISH = U(KEY_FINISH)
-HIGH = U(0x8080808080808080)
-ONES = U(0x0101010101010101)
-# Addends that carry into a byte's top bit when the byte reaches a bound (bytes below 0x80).
-AT_DASH, AFTER_DOT = U(0x5353535353535353), U(0x5151515151515151)  # 0x2D, 0x2F
-AT_0, AFTER_COLON = U(0x5050505050505050), U(0x4545454545454545)  # 0x30, 0x3B
-AT_A, AFTER_Z = U(0x3F3F3F3F3F3F3F3F), U(0x2525252525252525)  # 0x41, 0x5B
-AT_UNDER, AFTER_UNDER = U(0x2121212121212121), U(0x2020202020202020)  # 0x5F, 0x60
-AT_SMALL_A, AFTER_SMALL_Z = U(0x1F1F1F1F1F1F1F1F), U(0x0505050505050505)  # 0x61, 0x7B
-BYTE = U(255)
-FULL = U(0xFFFFFFFFFFFFFFFF)
-
-
-@inline
-def _allowed(w):
-    """Mask (0xFF per byte) of the bytes of w that may stand in a client id; w's bytes are below 0x80."""
-    ok = (w + AT_DASH) & inv(w + AFTER_DOT)
-    ok |= (w + AT_0) & inv(w + AFTER_COLON)
-    ok |= (w + AT_A) & inv(w + AFTER_Z)
-    ok |= (w + AT_UNDER) & inv(w + AFTER_UNDER)
-    ok |= (w + AT_SMALL_A) & inv(w + AFTER_SMALL_Z)
-    return times((ok & HIGH) >> U(7), BYTE)
-
-
-@inline
-def _bad_word(w, follows):
-    """Non-zero unless w holds allowed bytes and then only zero bytes, and is empty unless `follows` is full."""
-    if (w & HIGH) != U(0):
-        return U(1)
-    m = _allowed(w)
-    bad = (w & inv(m)) | ((m >> U(8)) & inv(m))
-    if follows != FULL:
-        bad |= w
-    return bad
+ONES, HIGH = U(0x0101010101010101), U(0x8080808080808080)
+letters = bytes_in(((0x2D, 0x2E), (0x30, 0x3A), (0x41, 0x5A), (0x5F, 0x5F), (0x61, 0x7A)))  # - . 0-9 : A-Z _ a-z
+nothing = bytes_in(((0, 0),))
 
 
 @inline
 def is_client_id(words, at):
     """Whether words[at:at+4] is a client id of 1 to 32 characters, padded with zeros (R2)."""
-    w0 = U(words[at])
-    w1 = U(words[at + 1])
-    if w0 == U(0) or _bad_word(w0, FULL) != U(0):
-        return False
-    if (w1 | U(words[at + 2]) | U(words[at + 3])) == U(0):
-        return True
-    m0 = _allowed(w0)
-    if _bad_word(w1, m0) != U(0):
-        return False
-    w2 = U(words[at + 2])
-    w3 = U(words[at + 3])
-    if (w2 | w3) == U(0):
-        return True
-    m1 = _allowed(w1)
-    if _bad_word(w2, m1) != U(0):
-        return False
-    return _bad_word(w3, _allowed(w2)) == U(0)
+    good = letters(words, at)
+    return good & 1 != 0 and good & (good + 1) == 0 and good ^ 0xFFFFFFFF == nothing(words, at)
 
 
 @inline
@@ -121,39 +78,81 @@ def fold_high(words, at):
 
 
 @inline
-def _home(key, account, mask):
-    """Table position where the search for an account's id starts; the account spreads equal texts."""
+def _group(key, account, mask):
+    """Group of the table where the search for an account's id starts; the account spreads equal texts."""
     return (key ^ (account * 0x9E3779B1)) & mask
 
 
 @inline
-def fetch_id(s, account, words, at):
-    """Ask ahead for the table line where an account's client id would be found."""
-    fetch(s.tab, _home(fold_low(words, at), account, s.h[ID_MASK]))
+def group_of(s, account, words, at):
+    """The same, for the text at words[at]."""
+    return _group(fold_low(words, at), account, s.h[ID_MASK])
+
+
+@inline
+def _tag(key):
+    """A key's byte in a group, in each of the eight bytes."""
+    return times(U((key >> 54) | 0x80), ONES)
+
+
+@inline
+def _alike(group, tag):
+    """Top bits of the bytes of a group that may be this tag; the lowest of them is."""
+    x = group ^ tag
+    return (x - ONES) & inv(x) & HIGH
+
+
+@inline
+def _entry_at(s, place):
+    """The entry of a taken place: in the table, or among the latest."""
+    last = s.h[IDS]
+    k = I(0)
+    while k < RECENT:
+        e = last - k
+        if s.h[LATEST + (e & (RECENT - 1))] == place and e > 0:
+            return e
+        k += 1
+    return I(s.tab[place])
+
+
+@inline
+def _is_text(s, b, words, at):
+    """Whether the entry at word b has the text at words[at]."""
+    return (
+        (s.ids[b] ^ words[at]) | (s.ids[b + 1] ^ words[at + 1])
+        | (s.ids[b + 2] ^ words[at + 2]) | (s.ids[b + 3] ^ words[at + 3])
+    ) == 0  # fmt: skip
+
+
+@inline
+def seek_id(s, account, key, words, at):
+    """(entry of the account's client id with this text or 0, place where it would be); key = fold_low of the text."""
+    mask = s.h[ID_MASK]
+    i = _group(key, account, mask)
+    tag = _tag(key)
+    e = I(0)
+    while True:
+        group = s.tags[i]
+        alike = _alike(group, tag)
+        while alike != U(0):
+            found = _entry_at(s, (i << 3) + (lowest(alike) >> 3))
+            b = found * ENTRY_WORDS
+            if _is_text(s, b, words, at) and (s.ids[b + ENTRY_PLACE] & 0xFFFFFFFF) == account:
+                e = found
+                break
+            alike &= alike - U(1)
+        free = inv(group) & HIGH
+        if e != 0 or free != U(0):
+            break
+        i = (i + 1) & mask
+    return e, (i << 3) + ((lowest(free) >> 3) if free != U(0) else I(0))
 
 
 @inline
 def find_id(s, account, key, words, at):
     """Entry of the account's client id with this text, or 0; key = fold_low of the text."""
-    mask = s.h[ID_MASK]
-    i = _home(key, account, mask)
-    tag = key >> 31
-    while True:
-        slot = s.tab[i]
-        if slot == 0:
-            return I(0)
-        if (slot >> 32) == tag:
-            e = slot & 0xFFFFFFFF
-            b = e * ENTRY_WORDS
-            if (
-                (s.ids[b] ^ words[at])
-                | (s.ids[b + 1] ^ words[at + 1])
-                | (s.ids[b + 2] ^ words[at + 2])
-                | (s.ids[b + 3] ^ words[at + 3])
-                | ((s.ids[b + ENTRY_PLACE] & 0xFFFFFFFF) ^ account)
-            ) == 0:
-                return e
-        i = (i + 1) & mask
+    e, _ = seek_id(s, account, key, words, at)
+    return e
 
 
 @outline
@@ -163,41 +162,49 @@ def find_key(d, account, low, high):
     if low < 0 or low >> 62 != 0:
         return I(0)
     mask = s.h[ID_MASK]
-    i = _home(low, account, mask)
-    tag = low >> 31
+    i = _group(low, account, mask)
+    tag = _tag(low)
     while True:
-        slot = s.tab[i]
-        if slot == 0:
-            return I(0)
-        if (slot >> 32) == tag:
-            e = slot & 0xFFFFFFFF
+        group = s.tags[i]
+        alike = _alike(group, tag)
+        while alike != U(0):
+            e = _entry_at(s, (i << 3) + (lowest(alike) >> 3))
             b = e * ENTRY_WORDS
             if (s.ids[b + ENTRY_PLACE] & 0xFFFFFFFF) == account and fold_low(s.ids, b) == low:
                 if fold_high(s.ids, b) == high:
                     return e
+            alike &= alike - U(1)
+        if inv(group) & HIGH != U(0):
+            return I(0)
         i = (i + 1) & mask
 
 
+@outline
+def add_id(d, account, key, c, order_id, x):
+    """Consume the client id of the command at offset c (R6); returns its entry.  The caller knows there is room."""
+    s = core(d)
+    _, place = seek_id(s, account, key, s.cmd, c + 4)
+    return add_id_at(s, place, account, key, s.cmd, c + 4, order_id, x)
+
+
 @inline
-def add_id(s, account, key, words, at, order_id, x):
-    """Consume a client id (R6): write its entry and table slot; returns the entry.  The caller knows there is room."""
+def add_id_at(s, place, account, key, words, at, order_id, x):
+    """Consume a client id that has this free place; returns its entry."""
     h = s.h
     e = h[IDS] + 1
     h[IDS] = e
     b = e * ENTRY_WORDS
-    s.ids[b] = words[at]
-    s.ids[b + 1] = words[at + 1]
-    s.ids[b + 2] = words[at + 2]
-    s.ids[b + 3] = words[at + 3]
+    copy_text(s.ids, b, words, at)
     s.ids[b + ENTRY_ORDER] = order_id
     s.ids[b + ENTRY_PLACE] = account | (x << 32)
     s.ids[b + ENTRY_END] = 0
     s.ids[b + ENTRY_QTY] = 0
-    mask = h[ID_MASK]
-    i = _home(key, account, mask)
-    while s.tab[i] != 0:
-        i = (i + 1) & mask
-    s.tab[i] = ((key >> 31) << 32) | e
+    i = place >> 3
+    s.tags[i] |= shl((key >> 54) | 0x80, (place & 7) << 3)
+    fetch(s.tab, place)
+    turn = LATEST + (e & (RECENT - 1))
+    s.tab[h[turn]] = max(e - RECENT, I(0))
+    h[turn] = place
     return e
 
 
@@ -306,15 +313,17 @@ def find_order(s, order_id):
 __all__ = [
     "BEARS",
     "add_id",
+    "add_id_at",
     "close_entry",
-    "fetch_id",
     "find_id",
     "find_key",
     "find_order",
     "fold_low",
+    "group_of",
     "index_order",
     "is_client_id",
     "root_of",
+    "seek_id",
     "shl",
     "unindex_order",
 ]  # fmt: skip

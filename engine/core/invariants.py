@@ -46,6 +46,7 @@ from engine.core.layout import (
     LEAVES,
     LEVEL,
     LEVELS,
+    LINKS,
     LIVE,
     MAX_PRICE,
     MIN_PRICE,
@@ -111,17 +112,18 @@ def _check_tiers(arrays: Arrays, row: int, g: int, occupied: set[int]) -> None:
     tier2 = _bits(arrays, int(ins[row + BITS2 + g]), int(ins[row + WORDS2]))
     assert tier0 == occupied, f"window bits {tier0 ^ occupied}"
     assert tier1 == {offset >> 6 for offset in tier0}
-    assert tier2 == {offset >> 6 for offset in tier1}
+    if words1 > 1:  # or nobody asks for the third tier
+        assert tier2 == {offset >> 6 for offset in tier1}
 
 
 def _check_queue(arrays: Arrays, level: int, row: int, g: int, price: int, live: dict[int, int]) -> bool:
     """Walk one level; note its orders in `live`; whether it has any."""
-    n4, n8 = arrays.n4, arrays.n8
-    before, x = level, int(n4[level * NODE4 + NEXT])
+    link, n4, n8 = arrays.link, arrays.n4, arrays.n8
+    before, x = level, int(link[level * LINKS + NEXT])
     assert int(n4[level * NODE4 + LEVEL]) == level
     while x != level:
         r4 = x * NODE4
-        assert int(n4[r4 + PREV]) == before, "links agree in both directions"
+        assert int(link[x * LINKS + PREV]) == before, "links agree in both directions"
         assert int(n4[r4 + LEVEL]) == level and int(n8[x * NODE8 + PRICE]) == price, "an order lies at its price"
         assert int(n4[r4 + INSTRUMENT]) * INSTRUMENT_WORDS == row and (int(n4[r4 + FLAGS]) & 3) - 1 == g
         _check_more(arrays, x)
@@ -129,9 +131,9 @@ def _check_queue(arrays: Arrays, level: int, row: int, g: int, price: int, live:
         order_id = int(n8[x * NODE8 + ORDER_ID])
         assert order_id > 0 and order_id not in live, "an order rests once"
         live[order_id] = x
-        before, x = x, int(n4[r4 + NEXT])
-    assert int(n4[level * NODE4 + PREV]) == before
-    return int(n4[level * NODE4 + NEXT]) != level
+        before, x = x, int(link[x * LINKS + NEXT])
+    assert int(link[level * LINKS + PREV]) == before
+    return int(link[level * LINKS + NEXT]) != level
 
 
 def _check_more(arrays: Arrays, x: int) -> None:
@@ -179,11 +181,11 @@ def _check_outside(arrays: Arrays, number: int, live: dict[int, int]) -> None:
 
 def _walk(arrays: Arrays, level: int, flag: int, side: int, live: dict[int, int]) -> bool:
     """Walk the queue of a level outside the book; note its orders in `live`; whether it has any."""
-    n4, n8 = arrays.n4, arrays.n8
-    before, x = level, int(n4[level * NODE4 + NEXT])
+    link, n4, n8 = arrays.link, arrays.n4, arrays.n8
+    before, x = level, int(link[level * LINKS + NEXT])
     while x != level:
         flags = int(n4[x * NODE4 + FLAGS])
-        assert int(n4[x * NODE4 + PREV]) == before and int(n4[x * NODE4 + LEVEL]) == level
+        assert int(link[x * LINKS + PREV]) == before and int(n4[x * NODE4 + LEVEL]) == level
         assert flags & OUTSIDE & flag and not flags & OUTSIDE & ~flag and side in (0, flags & 3)
         if flags & SUSPENDED:
             row, price = int(n4[x * NODE4 + INSTRUMENT]) * INSTRUMENT_WORDS, int(n8[x * NODE8 + PRICE])
@@ -193,7 +195,7 @@ def _walk(arrays: Arrays, level: int, flag: int, side: int, live: dict[int, int]
         order_id = int(n8[x * NODE8 + ORDER_ID])
         assert order_id > 0 and order_id not in live, "an order waits once"
         live[order_id] = x
-        before, x = x, int(n4[x * NODE4 + NEXT])
+        before, x = x, int(link[x * LINKS + NEXT])
     return before != level
 
 
@@ -244,7 +246,7 @@ def _check_orders(arrays: Arrays, live: dict[int, int]) -> None:
     free, x = 0, int(h[FREE])
     while x:
         assert int(n8[x * NODE8 + ORDER_ID]) == 0, "a free record has no order"
-        free, x = free + 1, int(n4[x * NODE4 + NEXT])
+        free, x = free + 1, int(arrays.link[x * LINKS + NEXT])
     assert free + len(live) == int(h[BUMP]) - int(h[ORDER_BASE]), "every record is live or free"
 
 

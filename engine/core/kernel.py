@@ -5,16 +5,18 @@
 
 from __future__ import annotations
 
+from engine.core.accounts import position_at
 from engine.core.calls import tell
 from engine.core.entry import MALFORMED, UNKNOWN_ACCOUNT, UNKNOWN_INSTRUMENT, bears_id, is_lasting
 from engine.core.events import mark_last, put_body, put_head, reject_other, reject_place
-from engine.core.ids import fetch_id, find_order
-from engine.core.lane import I, inline, kernel, outline
+from engine.core.ids import find_order, group_of
+from engine.core.lane import LANE, I, inline, kernel, outline
 from engine.core.layout import (
     ACCOUNT,
     ACCOUNT_WORDS,
     ACCOUNTS,
     BASE,
+    BLIND,
     BUMP,
     CALLING,
     CANCELING,
@@ -35,12 +37,11 @@ from engine.core.layout import (
     FLAGS,
     FRESH,
     IDLE,
-    IDS,
     INSTRUMENT,
     INSTRUMENT_WORDS,
     INSTRUMENTS,
     LEVELS,
-    LIVE,
+    LINKS,
     MORE_WORDS,
     NEVER,
     NEXT,
@@ -69,10 +70,11 @@ from engine.core.layout import (
 )  # fmt: skip
 from engine.core.matching import ENDED_CANCELED, ENDED_EXPIRED, cancel_resting, go_on
 from engine.core.memory import core, door, enter, fetch
-from engine.core.orders import MAY_CANCEL, amend, cancel, may_leave, place
+from engine.core.orders import MAY_CANCEL, may_leave
 from engine.core.restore import restore
 from engine.core.sorting import sort_scratch
 from engine.core.stops import elect
+from engine.core.swift import amend, cancel, place
 from engine.core.uncross import work
 from engine.schema import ACT_FIRST, OF_SESSION, Code, CommandKind, EventKind, Reason, TimeInForce
 
@@ -86,8 +88,8 @@ TICKED = int(EventKind.CLOCK_TICKED)
 BY_MASS_CANCEL, BY_DISCONNECT = int(Reason.MASS_CANCEL), int(Reason.DISCONNECT)
 DAY_ORDER = int(Code.DAY_ORDER)
 GTD = int(TimeInForce.GTD)
-AHEAD = 8  # how many commands ahead memory is asked for
-LARGE = 20_000  # ids or live orders from which on that pays
+LOOKS = LANE == "compiled"
+FAR, NEAR, SOON = 10, 6, 3  # how many commands ahead memory is asked for
 ROOM = 8  # events that a command may write before it asks for room again
 
 
@@ -313,31 +315,99 @@ def _level_ahead(s, c):
 
 
 @inline
-def _look_ahead(s, i, high, wide):
-    """Ask for the memory that the next commands will need; only on a state too large for the near caches."""
-    c = (i + AHEAD) * 16
-    if i + AHEAD < high:
-        kind = s.cmd[c] & 255
-        if kind == PLACE:
-            fetch_id(s, s.cmd[c + 15] & 0xFFFFFFFF, s.cmd, c + 4)
-        elif wide and s.cmd[c + 9] == 0:
-            fetch(s.direct, s.cmd[c + 8] & s.h[DIRECT_MASK])
-    if wide and i + AHEAD // 2 < high:
-        c = (i + AHEAD // 2) * 16
-        if s.cmd[c] & 255 != PLACE:
-            if s.cmd[c + 9] == 0:
-                fetch(s.n4, I(s.direct[s.cmd[c + 8] & s.h[DIRECT_MASK]]) * NODE4)
-        else:
-            fetch(s.n4, _level_ahead(s, c) * NODE4)
-        c = (i + AHEAD // 4) * 16
-        if s.cmd[c] & 255 != PLACE:
-            if s.cmd[c + 9] == 0:
-                r4 = I(s.direct[s.cmd[c + 8] & s.h[DIRECT_MASK]]) * NODE4
-                fetch(s.n4, I(s.n4[r4 + NEXT]) * NODE4)
-                fetch(s.n4, I(s.n4[r4 + PREV]) * NODE4)
-                fetch(s.ids, I(s.n4[r4 + ENTRY]) * ENTRY_WORDS)
-        else:
-            fetch(s.n4, I(s.n4[_level_ahead(s, c) * NODE4 + PREV]) * NODE4)
+def _look_at(s, c):
+    """Ask for the line in which the client id or the order of a command that is FAR ahead is looked up."""
+    if s.cmd[c] & 255 == PLACE or s.cmd[c + 8] == 0:
+        fetch(s.tags, group_of(s, s.cmd[c + 15] & 0xFFFFFFFF, s.cmd, c + 4))
+    else:
+        fetch(s.direct, s.cmd[c + 8] & s.h[DIRECT_MASK])
+
+
+@inline
+def _look_up(s, c):
+    """Ask for the order that a command NEAR ahead names, or the level that it will join."""
+    if s.cmd[c] & 255 == PLACE:
+        fetch(s.link, _level_ahead(s, c) * LINKS)
+    else:
+        x = I(s.direct[s.cmd[c + 8] & s.h[DIRECT_MASK]])
+        fetch(s.n4, x * NODE4)
+        fetch(s.link, x * LINKS)
+
+
+@inline
+def _look_around(s, c):
+    """Ask for the neighbours and the client id of an order that comes SOON, and for its account's lines."""
+    account = s.cmd[c + 15] & 0xFFFFFFFF
+    account = account if account <= s.h[ACCOUNTS] else I(0)
+    fetch(s.acc, account * ACCOUNT_WORDS)
+    if s.cmd[c] & 255 == PLACE:
+        fetch(s.link, I(s.link[_level_ahead(s, c) * LINKS + PREV]) * LINKS)
+        fetch(s.pos, position_at(s, account, s.cmd[c + 1] & 0xFFFF))
+    else:
+        x = I(s.direct[s.cmd[c + 8] & s.h[DIRECT_MASK]])
+        r4 = x * NODE4
+        fetch(s.link, I(s.link[x * LINKS + NEXT]) * LINKS)
+        fetch(s.link, I(s.link[x * LINKS + PREV]) * LINKS)
+        fetch(s.ids, I(s.n4[r4 + ENTRY]) * ENTRY_WORDS)
+        fetch(s.pos, position_at(s, account, I(s.n4[r4 + INSTRUMENT])))
+
+
+@inline
+def _look_ahead(s, i, high):
+    """Ask for the memory that the next commands of the block will need: most of a command is waiting for it.
+
+    It changes nothing that is told, and is left out where commands must not be known before their turn."""
+    if i + FAR < high:
+        _look_at(s, (i + FAR) * 16)
+    if i + NEAR < high:
+        _look_up(s, (i + NEAR) * 16)
+        _look_around(s, (i + SOON) * 16)
+
+
+@inline
+def step(s, n, c):
+    """Carry out the command at offset c, which is no act, as far as there is room for events; n."""
+    h = s.h
+    kind = s.cmd[c] & 255
+    h[SEQ] = s.cmd[c + 13]
+    h[TIME] = max(h[TIME], s.cmd[c + 14])
+    h[BASE] = n
+    h[OP] = kind
+    if h[STAGE] == RESTATING:
+        n = _restating(door(s), n, c, kind)
+    elif kind == PLACE:
+        n = place(s, n, c)
+    elif kind == CANCEL:
+        n = cancel(s, n, c)
+    elif kind == AMEND:
+        n = amend(s, n, c)
+    else:
+        n = _other(door(s), n, c, kind)
+    if (h[CURSOR] | h[PENDING]) != 0:
+        h[PENDING] = 1
+        n = _carry_on(door(s), n)
+        if h[PENDING] != 0:
+            return n
+    mark_last(s, n)
+    return n
+
+
+@outline
+def _other(d, n, c, kind):
+    s = core(d)
+    if kind == RESTORE:
+        return _out_of_day(s, n, c, kind)
+    return _rare(door(s), n, c, kind)
+
+
+@inline
+def resume(s, n):
+    """Go on with the command whose events had no room, writing from event n; n."""
+    s.h[BASE] += n
+    n = _carry_on(door(s), n)
+    if s.h[PENDING] == 0:
+        mark_last(s, n)
+    return n
 
 
 @kernel
@@ -348,48 +418,23 @@ def run(handle, cmd, ev, low, high, events, room):
     s = enter(handle, cmd, ev)
     n = I(events)
     s.h[CAPACITY] = room
-    if (s.h[CURSOR] | s.h[PENDING]) != 0:
-        s.h[BASE] += n
-        n = _carry_on(door(s), n)
-        if (s.h[CURSOR] | s.h[PENDING]) == 0:
-            mark_last(s, n)
+    looks = LOOKS and s.h[BLIND] == 0
+    if s.h[PENDING] != 0:
+        n = resume(s, n)
     i = I(low)
-    large = s.h[IDS] > LARGE
-    wide = s.h[LIVE] > LARGE
-    while i < high and (s.h[CURSOR] | s.h[PENDING]) == 0:
+    while i < high and s.h[PENDING] == 0:
         c = i * 16
-        kind = s.cmd[c] & 255
-        if ACT_FIRST <= kind <= ACT_LAST or n + ROOM > room:
+        if ACT_FIRST <= s.cmd[c] & 255 <= ACT_LAST or n + ROOM > room:
             break
         if s.h[STAGE] == FRESH:
             s.h[STAGE] = OPEN
-        if large:
-            _look_ahead(s, i, high, wide)
-        s.h[SEQ] = s.cmd[c + 13]
-        s.h[TIME] = max(s.h[TIME], s.cmd[c + 14])
-        s.h[BASE] = n
-        s.h[OP] = kind
-        if s.h[STAGE] == RESTATING:
-            n = _restating(door(s), n, c, kind)
-        elif kind == PLACE:
-            n = place(s, n, c)
-        elif kind == CANCEL:
-            n = cancel(s, n, c)
-        elif kind == AMEND:
-            n = amend(s, n, c)
-        elif kind == RESTORE:
-            n = _out_of_day(s, n, c, kind)
-        else:
-            n = _rare(door(s), n, c, kind)
+        if looks:
+            _look_ahead(s, i, high)
+        n = step(s, n, c)
         i += 1
-        if (s.h[CURSOR] | s.h[PENDING]) != 0:
-            s.h[PENDING] = 1
-            n = _carry_on(door(s), n)
-        if s.h[PENDING] == 0:
-            mark_last(s, n)
     if s.h[PENDING] != 0:
         s.h[BASE] -= n
     return (i << 32) | n
 
 
-__all__ = ["run"]
+__all__ = ["resume", "run", "step"]

@@ -58,6 +58,18 @@ if PLAIN:
 
     I, U = int, _unsigned  # noqa: E741
 
+    def bytes_in(ranges: Any) -> Any:
+        allowed = {byte for low, high in ranges for byte in range(low, high + 1)}
+
+        def within(words: Any, at: int) -> int:
+            text = b"".join(int(word).to_bytes(8, "little", signed=True) for word in words[at : at + 4])
+            return sum(1 << place for place, byte in enumerate(text) if byte in allowed)
+
+        return within
+
+    def copy_text(to: Any, place: int, words: Any, at: int) -> None:
+        to[place : place + 4] = words[at : at + 4]
+
     def times(a: int, b: int) -> int:
         return (int(a) * int(b)) & MASK
 
@@ -79,7 +91,7 @@ else:
     kernel = njit(cache=True, pipeline_class=KernelCompiler, **part)
     part.update(pipeline_class=PartCompiler, no_cpython_wrapper=True)
     inline = njit(forceinline=not CHECKED, **part)
-    outline = njit(**part)
+    outline = njit(forceinline=False, **part)  # said, or it would be as its caller is
     I = np.int64  # noqa: E741
     U = np.uint64
 
@@ -140,6 +152,56 @@ else:
 
         return types.int64(types.uint64), generate
 
+    TEXT = ir.VectorType(ir.IntType(8), 32)
+
+    def _text(context, builder, signature, arguments):
+        """The 32 bytes at words[at], and a vector of one byte 32 times."""
+        kind, words = signature.args[0], arguments[0]
+        if isinstance(kind, types.Array):
+            words = context.make_array(kind)(context, builder, words).data
+        place = builder.bitcast(builder.gep(words, [arguments[1]]), TEXT.as_pointer())
+        return builder.load(place, align=8), lambda byte: ir.Constant(TEXT, [byte] * 32)
+
+    def bytes_in(ranges: Any) -> Any:
+        """A function of words and a place: which of the 32 bytes there lie in a range, the first byte in bit 0."""
+
+        @intrinsic
+        def within(_context, words, at):
+            def generate(context, builder, signature, arguments):
+                text, every = _text(context, builder, signature, arguments)
+                found = None
+                for low, high in ranges:
+                    one = builder.icmp_unsigned("<=", builder.sub(text, every(low)), every(high - low))
+                    found = one if found is None else builder.or_(found, one)
+                return builder.zext(builder.bitcast(found, ir.IntType(32)), ir.IntType(64))
+
+            return types.int64(words, at), generate
+
+        return within
+
+    if CHECKED:
+
+        @inline
+        def copy_text(to, place, words, at):
+            for k in range(4):
+                to[place + k] = words[at + k]
+
+    else:
+
+        @intrinsic
+        def copy_text(_context, to, place, words, at):
+            """Copy the 32 bytes at words[at] to to[place]."""
+
+            def generate(context, builder, signature, arguments):
+                text, _ = _text(context, builder, signature.replace(args=signature.args[2:]), arguments[2:])
+                there = arguments[0]
+                if isinstance(to, types.Array):
+                    there = context.make_array(to)(context, builder, there).data
+                builder.store(text, builder.bitcast(builder.gep(there, [arguments[1]]), TEXT.as_pointer()), 8)
+                return context.get_dummy_value()
+
+            return types.void(to, place, words, at), generate
+
     @inline
     def times(a, b):
         return U(a) * U(b)
@@ -161,5 +223,6 @@ else:
         return I(63) - _ctlz(U(a))
 
 
-__all__ = ["CACHE", "CHECKED", "LANE", "PLAIN", "I", "U", "address", "as_int32", "as_int64", "as_uint64", "highest",
-           "inline", "inv", "kernel", "lowest", "outline", "pointer", "prefetch", "shl", "times"]  # fmt: skip
+__all__ = ["CACHE", "CHECKED", "LANE", "PLAIN", "I", "U", "address", "as_int32", "as_int64", "as_uint64", "bytes_in",
+           "copy_text", "highest", "inline", "inv", "kernel", "lowest", "outline", "pointer", "prefetch", "shl",
+           "times"]  # fmt: skip

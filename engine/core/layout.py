@@ -2,6 +2,8 @@
 
 Record r: int32 fields at node4[16 r + F], int64 fields at node8[8 r + F] of the same memory.  Records
 1 .. order_base-1 are price levels (each the sentinel of its own circular queue), the rest are orders; 0 is none.
+The links of the queues lie apart, at link[2 r + F], eight to a line: so a queue is walked, and an order put into it or
+taken out, without its neighbours' records, and a sweep can ask for the records that it is about to trade.
 What few orders have (a display quantity, an expiry) lies apart, so that the record stays one line.
 """
 
@@ -9,21 +11,27 @@ from __future__ import annotations
 
 from engine.schema import MAX_STOP_LEVELS
 
-# Records, int32 fields
-NEXT, PREV, LEVEL, LEAVES, ACCOUNT, ENTRY, SMP_KEY, FLAGS = range(8)
+# Links, two int32 by record
+NEXT, PREV = range(2)
+LINKS = 2
+# Records, int32 fields; the first two are free
+LEVEL, LEAVES, ACCOUNT, ENTRY, SMP_KEY, FLAGS = range(2, 8)
 QTY, SESSION, INSTRUMENT, BEARS = 10, 11, 12, 13
 # Records, int64 fields; a level's TOTAL is kept during a call only
 ORDER_ID, PRICE = 4, 7
 TOTAL = 4
 NODE4, NODE8 = 16, 8
-# FLAGS of an order: side, time in force, self-match instruction, post-only, type, and what it is besides
-FLAG_TIF, FLAG_SMP, FLAG_POST, FLAG_TYPE = 2, 5, 8, 9
-ICEBERG = 1 << 12
-GIVES_UP = 1 << 13  # what it cannot trade at once is canceled: ioc, fok, market, market_to_limit
-UNPRICED = 1 << 14  # ranks at the edge of the band in a call (R51)
-STOPPED = 1 << 15  # waits as a stop (R60)
-PARKED = 1 << 16  # kept aside for the closing call (R58)
-SUSPENDED = 1 << 17  # kept aside until its price is within the daily limits (R67)
+# FLAGS of an order: side, type, time in force and self-match instruction, a byte each as in a command, and in the bits
+# that these leave free what it is besides
+FLAG_TYPE, FLAG_TIF, FLAG_SMP = 8, 16, 24
+AS_IN_COMMANDS, AS_IN_EVENTS = 0x07070703, 0x00070703
+FLAG_POST = 2
+ICEBERG = 1 << 3
+GIVES_UP = 1 << 4  # what it cannot trade at once is canceled: ioc, fok, market, market_to_limit
+UNPRICED = 1 << 5  # ranks at the edge of the band in a call (R51)
+STOPPED = 1 << 6  # waits as a stop (R60)
+PARKED = 1 << 7  # kept aside for the closing call (R58)
+SUSPENDED = 1 << 11  # kept aside until its price is within the daily limits (R67)
 OUTSIDE = STOPPED | PARKED | SUSPENDED  # live, but not in the book
 APART = UNPRICED | OUTSIDE
 
@@ -69,6 +77,7 @@ BY_VALUE, BY_TRIGGER, BY_ACCOUNT = 1, 2, 4
 MEMBER, OWNER, OPEN_ORDERS, GATE, CCY, BALANCE, REQUIRED = range(7)
 ACCOUNT_WORDS = 8
 KILLED_ONE, KILLED_MEMBER, KILLED_ALL, CHECKED = 1, 2, 4, 8  # bits of GATE
+NO_ACCOUNT = 16  # bit of GATE of account 0
 KILLED = KILLED_ONE | KILLED_MEMBER | KILLED_ALL
 
 # Positions (int64), by account and instrument, and the same sums by beneficial owner and commodity, with the cap in
@@ -86,6 +95,10 @@ FEES_BY_LOT, FEES_IN_BPS = 1, 2
 # Entries of the day's client ids (int64): 4 words of text, then
 ENTRY_ORDER, ENTRY_PLACE, ENTRY_END, ENTRY_QTY = 4, 5, 6, 7
 ENTRY_WORDS = 8
+# Their table: `tags` holds for eight places a byte each (0x80 and seven bits of the key, 0 while free), so that what is
+# asked most, whether an id is new, is answered from little memory; `tab` holds the entries.  The entry of a place is
+# written when RECENT others have come: until then it stands in the header, and its line has time to arrive.
+PLACES, RECENT = 8, 8
 # ENTRY_PLACE = account | record << 32 (record 0: ended); ENTRY_END = status << 40 | cum_qty once ended,
 # negative in an alias (minus its root entry); ENTRY_QTY = order_qty | instrument << 32
 
@@ -105,10 +118,12 @@ TELL_AT, TELL_TO = 42, 43  # instruments whose indicative is to be told (R53)
 CLOSING, CLOSING_OF = 44, 45  # kind of the closing event, and whose (account, instrument, side)
 UNCROSS_PRICE, UNCROSS_LEFT, UNCROSS_VOLUME = 46, 47, 48
 STRIDE = 50  # of positions and costs: places per account, owner or currency
+BLIND = 51  # set where the core may not look at commands before their turn (it asks for their memory only)
 STUCK = 49  # whether the next event has no room: only then is work put off, so that the last event knows it is that
 RULE_OF = 64  # rule number of each code
+LATEST = 52  # places of the entries that came last, RECENT in turn
 ADDRESSES = 128  # of the arrays, in the order of memory.Core; they mean nothing outside the process
-HEADER_WORDS = 148
+HEADER_WORDS = 150
 
 # CURSOR
 IDLE, MATCHING, CANCELING, SETTLING = range(4)

@@ -47,10 +47,13 @@ from engine.core.layout import (
     CURSOR,
     CURSOR_AT,
     CURSOR_RECORD,
+    DIRECT_MASK,
     DIRTY,
     DISPLAY,
     ELECT,
+    ENTRY,
     ENTRY_END,
+    ENTRY_WORDS,
     EXTENSIONS,
     FIRST_TRADE,
     FLAG_SMP,
@@ -70,6 +73,7 @@ from engine.core.layout import (
     LAST_ID,
     LEAVES,
     LEVEL,
+    LINKS,
     LIVE,
     LOW,
     MATCHING,
@@ -102,7 +106,7 @@ from engine.core.layout import (
     TRIGGERED,
     UNPRICED,
 )  # fmt: skip
-from engine.core.memory import core, door
+from engine.core.memory import core, door, fetch
 from engine.phases import PHASES
 from engine.schema import OVERRIDE as TO_OVERRIDE
 from engine.schema import EventKind, OrdStatus, OrdType, Phase, Reason, Smp, TimeInForce
@@ -137,7 +141,7 @@ def release(s, x, status):
     if left != 0:
         move_lots(s, account, I(s.n4[r4 + INSTRUMENT]), (I(s.n4[r4 + FLAGS]) & 3) - 1, -left, I(0))
     s.n8[x * NODE8 + ORDER_ID] = 0
-    s.n4[r4 + NEXT] = h[FREE]
+    s.link[x * LINKS + NEXT] = h[FREE]
     h[FREE] = x
     h[LIVE] -= 1
 
@@ -250,7 +254,7 @@ def fok_fills(d, row, og, limit, q, key, mode):
     sign = 2 * og - 1
     while (limit - price) * sign >= 0:
         level = level_at(s, row, og, price)
-        m = I(s.n4[level * NODE4 + NEXT])
+        m = I(s.link[level * LINKS + NEXT])
         seen = q
         while m != level:
             if mode != SMP_NONE and I(s.n4[m * NODE4 + SMP_KEY]) == key:
@@ -264,7 +268,7 @@ def fok_fills(d, row, og, limit, q, key, mode):
                 seen -= rest
                 if seen <= 0:
                     return True
-            m = I(s.n4[m * NODE4 + NEXT])
+            m = I(s.link[m * LINKS + NEXT])
         if q <= 0:
             return True
         price = next_price(door(s), row, og, price)
@@ -333,6 +337,31 @@ def note_trades(d, row, first, last):
 
 
 @inline
+def _look_along(s, x):
+    """Ask for what the end of the order after record x will touch; that order's record."""
+    x = I(s.link[x * LINKS + NEXT])
+    fetch(s.ids, I(s.n4[x * NODE4 + ENTRY]) * ENTRY_WORDS)
+    fetch(s.direct, s.n8[x * NODE8 + ORDER_ID] & s.h[DIRECT_MASK])
+    return x
+
+
+@inline
+def _take_lots(s, account, instrument, g, lots):
+    """Lots of an account's open orders of side g have traded (R73)."""
+    p = position_at(s, account, instrument)
+    s.pos[p + POSITION] += (1 - 2 * g) * lots
+    s.pos[p + BUYS_OPEN + g] -= lots
+
+
+@inline
+def _put_aside(s, x, q, limit):
+    """Keep what is to be known for going on when there is room for events again (R36)."""
+    s.n4[x * NODE4 + LEAVES] = q
+    s.h[CURSOR_RECORD] = x
+    s.h[CURSOR_AT] = limit
+
+
+@inline
 def sweep(s, n, x, row, og, limit, q):
     """Trade the incoming order in record x with side og while prices cross (R20-R22, R27).
 
@@ -359,11 +388,12 @@ def sweep(s, n, x, row, og, limit, q):
         if (limit - price) * sign < 0:
             break
         level = level_at(s, row, og, price)
-        m = I(s.n4[level * NODE4 + NEXT])
+        m = I(s.link[level * LINKS + NEXT])
+        near = m
         qty = I(s.n4[r4 + QTY])
-        met = False
-        shows = False
+        met = shows = False
         before = h[NEXT_TRADE]
+        far = I(0)
         while True:
             m4 = m * NODE4
             if n + EVENTS_AT_ONCE > room:
@@ -386,21 +416,24 @@ def sweep(s, n, x, row, og, limit, q):
             if counted:
                 book_trade(door(s), n, instrument, account, 1 - og, I(s.n4[m4 + ACCOUNT]), price, f)
             else:
-                p = position_at(s, I(s.n4[m4 + ACCOUNT]), instrument)
-                s.pos[p + POSITION] -= sign * f
-                s.pos[p + BUYS_OPEN + og] -= f
+                _take_lots(s, I(s.n4[m4 + ACCOUNT]), instrument, og, f)
                 done += f
             n += 1
             s.n4[m4 + LEAVES] = rest
             if rest > 0:
                 break
-            after = I(s.n4[m4 + NEXT])
+            after = I(s.link[m * LINKS + NEXT])
             release(s, m, I(FILLED))
             m = after
             if m == level or q == 0:
                 break
-        s.n4[level * NODE4 + NEXT] = m
-        s.n4[m * NODE4 + PREV] = level
+            if far == 0:
+                near, far = m, I(s.link[I(s.link[I(s.link[m * LINKS + NEXT]) * LINKS + NEXT]) * LINKS + NEXT])
+            far = I(s.link[far * LINKS + NEXT])
+            fetch(s.n4, far * NODE4)
+            near = _look_along(s, near)
+        s.link[level * LINKS + NEXT] = m
+        s.link[m * LINKS + PREV] = level
         if m == level:
             vacate(door(s), row, og, price)
         if shows:
@@ -410,16 +443,12 @@ def sweep(s, n, x, row, og, limit, q):
             if before == trades:
                 first = price
         if h[CURSOR] != 0:
-            s.n4[r4 + LEAVES] = q
-            h[CURSOR_RECORD] = x
-            h[CURSOR_AT] = limit
+            _put_aside(s, x, q, limit)
             break
         if met:
             n, q = prevent(door(s), n, x, m, q)
     if done != 0:
-        p = position_at(s, account, instrument)
-        s.pos[p + POSITION] += sign * done
-        s.pos[p + BUYS_OPEN + 1 - og] -= done
+        _take_lots(s, account, instrument, 1 - og, done)
     if h[NEXT_TRADE] != trades:
         note_trades(door(s), row, first, last)
     return n, q

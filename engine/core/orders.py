@@ -19,18 +19,14 @@ from engine.core.book import (
 from engine.core.calls import count_lots
 from engine.core.controls import beyond_band, outside_contract, outside_limits, too_dear
 from engine.core.entry import (
-    ACCEPTED,
     BAD_EXPIRE,
     DAY_ID_LIMIT,
     FAR_FULL,
     IN_CONTINUOUS,
     INVALID_COMBINATION,
-    IOC,
     LASTING_ONLY,
-    LIMIT,
     MALFORMED,
     MOVING_BAND,
-    ORDERS_FULL,
     PRICE_BAND,
     PRICE_LIMIT,
     STOP,
@@ -41,15 +37,12 @@ from engine.core.entry import (
     UNKNOWN_ACCOUNT,
     WOULD_TAKE,
     WRONG_PHASE,
-    enter,
     is_lasting,
     join_call,
-    place_other,
     put_status,
-    take_record,
     tell_later,
 )  # fmt: skip
-from engine.core.events import put_body, put_head, put_id, put_order_row, reject_other, reject_place
+from engine.core.events import put_id, put_order_row, reject_other
 from engine.core.ids import add_id, find_id, find_key, find_order, fold_low, is_client_id, root_of
 from engine.core.lane import I, inline, outline
 from engine.core.layout import (
@@ -63,14 +56,12 @@ from engine.core.layout import (
     BY_ACCOUNT,
     BY_VALUE,
     CALLING,
-    CURSOR,
     ENTRY,
     ENTRY_END,
     ENTRY_PLACE,
     ENTRY_WORDS,
     EXPIRE,
     FLAG_POST,
-    FLAG_SMP,
     FLAG_TIF,
     FLAG_TYPE,
     FLAGS,
@@ -82,39 +73,29 @@ from engine.core.layout import (
     IDS,
     INSTRUMENT,
     INSTRUMENT_WORDS,
-    INSTRUMENTS,
     KILLED,
     LEAVES,
     LEVEL,
-    LIVE,
-    MAX_PRICE,
     MAX_QTY,
-    MIN_PRICE,
     MODE_AT,
     MORE_WORDS,
     NEXT_EXPIRY,
-    NO_BUY,
-    NO_SELL,
     NODE4,
     NODE8,
     ORDER_ID,
-    ORDER_LIMIT,
     OUTSIDE,
     PARKED,
     PERMITS,
     PHASE,
     PRICE,
-    PROTECTION,
     QTY,
-    SEQ,
     SHOWN,
-    SMP_KEY,
     STOPPED,
     SUBJECT,
     SUSPENDED,
     TIME,
 )  # fmt: skip
-from engine.core.matching import ENDED_CANCELED, bring_in, cancel_resting, fok_fills, settle, sweep, withdraw
+from engine.core.matching import ENDED_CANCELED, bring_in, cancel_resting, settle, withdraw
 from engine.core.memory import core, door
 from engine.core.stops import carry_out_stop, is_reached
 from engine.phases import Permit
@@ -125,7 +106,6 @@ from engine.schema import (
     HAS_STOP,
     INACTIVE,
     MAX_ORDER_QTY,
-    MAX_SMP_ID,
     OFF_TICK,
     POST_ONLY,
     PRIORITY_KEPT,
@@ -144,104 +124,6 @@ AMENDED, CANCELED = int(EventKind.ORDER_AMENDED), int(EventKind.ORDER_CANCELED)
 REQUESTED, TO_FILLED = int(Reason.REQUESTED), int(Reason.AMENDED_TO_FILLED)
 MAY_AMEND, MAY_CANCEL = int(Permit.AMEND), int(Permit.CANCEL)
 PLAIN_FLAGS = int(POST_ONLY | HAS_PRICE | OFF_TICK)
-
-
-@inline
-def _is_plain(s, c, w0, qty):
-    """R2, and that the order is a plain one: limit or market, day, gtc, ioc or fok, without anything besides."""
-    side = (w0 >> 8) & 255
-    ord_type = (w0 >> 16) & 255
-    tif = (w0 >> 24) & 255
-    flags = (w0 >> 40) & 255
-    smp_id = s.cmd[c + 1] >> 32
-    if side - 1 > 1 or side == 0 or ord_type - 1 > 1 or ord_type == 0 or tif - 1 > 3 or tif == 0:
-        return False
-    if (w0 >> 32) & 255 > 5 or qty < 1 or qty > MAX_ORDER_QTY or smp_id < 0 or smp_id > MAX_SMP_ID:
-        return False
-    if ((w0 >> 48) | s.cmd[c + 8] | s.cmd[c + 9] | s.cmd[c + 11] | s.cmd[c + 12]) != 0:
-        return False
-    if flags & ~PLAIN_FLAGS != 0 or ((flags & HAS_PRICE != 0) != (ord_type == LIMIT)):
-        return False
-    return is_client_id(s.cmd, c + 4)
-
-
-@inline
-def place(s, n, c):
-    """ORDER_PLACE."""
-    h = s.h
-    w0 = s.cmd[c]
-    qty = s.cmd[c + 3]
-    instrument = s.cmd[c + 1] & 0xFFFFFFFF
-    if not _is_plain(s, c, w0, qty) or instrument > h[INSTRUMENTS]:
-        return place_other(door(s), n, c)
-    row = instrument * INSTRUMENT_WORDS
-    if (
-        s.ins[row + PHASE] != CONTINUOUS or s.ins[row + GATED] != 0
-    ):  # an instrument that is not there, 0, is in no phase
-        return place_other(door(s), n, c)
-    account = s.cmd[c + 15] & 0xFFFFFFFF
-    if account - 1 >= h[ACCOUNTS] or account == 0:
-        return reject_place(door(s), n, c, I(UNKNOWN_ACCOUNT))
-    if s.acc[account * ACCOUNT_WORDS + GATE] != 0:
-        return place_other(door(s), n, c)
-    g = ((w0 >> 8) & 255) - 1
-    limit_order = (w0 >> 16) & 255 == LIMIT
-    tif = (w0 >> 24) & 255
-    flags = (w0 >> 40) & 255
-    post = flags & POST_ONLY
-    if post != 0 and (tif >= IOC or not limit_order):
-        return reject_place(door(s), n, c, I(INVALID_COMBINATION))
-    key = fold_low(s.cmd, c + 4)
-    e = find_id(s, account, key, s.cmd, c + 4)
-    if e != 0:
-        return put_status(door(s), n, c, e)
-    if qty > s.ins[row + MAX_QTY]:
-        return reject_place(door(s), n, c, I(TOO_MUCH))
-    price = s.cmd[c + 2]
-    og = 1 - g
-    sign = 2 * og - 1
-    best = s.ins[row + BEST + og]
-    extra = I(0)
-    if limit_order:
-        if flags & OFF_TICK != 0:
-            return reject_place(door(s), n, c, I(TICK_SIZE))
-        if outside_limits(s, row, price):
-            return place_other(door(s), n, c)
-        if post != 0 and (price - best) * sign >= 0:
-            return reject_place(door(s), n, c, I(WOULD_TAKE))
-        if tif >= IOC:
-            extra = I(GIVES_UP)
-    else:
-        extra = I(GIVES_UP)
-        if best == NO_BUY or best == NO_SELL:
-            price = I(0)
-        else:
-            price = min(max(best + sign * s.ins[row + PROTECTION], s.ins[row + MIN_PRICE]), s.ins[row + MAX_PRICE])
-    if h[IDS] >= h[ID_LIMIT]:
-        return reject_place(door(s), n, c, I(DAY_ID_LIMIT))
-    if h[LIVE] >= h[ORDER_LIMIT]:
-        return reject_place(door(s), n, c, I(ORDERS_FULL))
-    if is_far(s, row, price) and extra == 0:
-        if far_full(door(s), row, g, price):
-            return reject_place(door(s), n, c, I(FAR_FULL))
-
-    x = take_record(s)
-    order_id = h[SEQ]
-    enter(s, c, x, account, instrument, order_id, price, qty, qty, key, extra)
-    put_head(s, n, I(ACCEPTED), instrument, account, I(CONTINUOUS), I(0),
-             (((w0 >> 8) & 3) << 24) | (((w0 >> 16) & 3) << 32) | (tif << 40), order_id)  # fmt: skip
-    put_body(s, n, price, qty, qty, I(0), I(0), I(0))
-    put_id(s, n, s.cmd, c + 4)
-    n += 1
-    left = qty
-    if (price - best) * sign >= 0:
-        if tif != FOK or fok_fills(
-            door(s), row, og, price, qty, I(s.n4[x * NODE4 + SMP_KEY]), (I(s.n4[x * NODE4 + FLAGS]) >> FLAG_SMP) & 7
-        ):
-            n, left = sweep(s, n, x, row, og, price, qty)
-            if h[CURSOR] != 0:
-                return n
-    return settle(s, n, x, row, g, price, left)
 
 
 @inline
@@ -274,9 +156,10 @@ def _names_well(s, c):
     return is_client_id(s.cmd, c + 4)
 
 
-@inline
-def cancel(s, n, c):
-    """ORDER_CANCEL (R29)."""
+@outline
+def cancel_any(d, n, c):
+    """ORDER_CANCEL of any order in any phase (R29)."""
+    s = core(d)
     if not _names_well(s, c):
         return reject_other(door(s), n, c, I(MALFORMED), I(0))
     account = s.cmd[c + 15] & 0xFFFFFFFF
@@ -409,16 +292,17 @@ def _rename(d, c, x, account):
     """Give record x the command's client id besides those it has (R32)."""
     s = core(d)
     r4 = x * NODE4
-    e = add_id(s, account, fold_low(s.cmd, c + 4), s.cmd, c + 4, s.n8[x * NODE8 + ORDER_ID], x)
+    e = add_id(door(s), account, fold_low(s.cmd, c + 4), c, s.n8[x * NODE8 + ORDER_ID], x)
     s.ids[e * ENTRY_WORDS + ENTRY_PLACE] = account
     s.ids[e * ENTRY_WORDS + ENTRY_END] = -I(s.n4[r4 + ENTRY])
     s.n4[r4 + BEARS] = e
     return I(0)
 
 
-@inline
-def amend(s, n, c):
-    """ORDER_AMEND (R30-R32)."""
+@outline
+def amend_any(d, n, c):
+    """ORDER_AMEND of any order in any phase (R30-R32)."""
+    s = core(d)
     w0 = s.cmd[c]
     flags = (w0 >> 40) & 255
     renames = _brings_id(s, c)
@@ -559,4 +443,4 @@ def _come_back(d, n, x, row, g, price):
     return n
 
 
-__all__ = ["amend", "cancel", "may_leave", "place"]
+__all__ = ["amend_any", "cancel_any", "may_leave"]

@@ -21,6 +21,7 @@ from engine.core.layout import (
     DIRECT_MASK,
     ENTRY_WORDS,
     FAR_USED,
+    GATE,
     HEADER_WORDS,
     ID_LIMIT,
     ID_MASK,
@@ -31,11 +32,13 @@ from engine.core.layout import (
     NEVER,
     NEXT_EXPIRY,
     NEXT_TRADE,
+    NO_ACCOUNT,
     NODE4,
     NODE8,
     ORDER_BASE,
     ORDER_LIMIT,
     OUTSIDE_LEVELS,
+    PLACES,
     POSITION_WORDS,
     RULE_OF,
     SPILL_MASK,
@@ -45,6 +48,8 @@ from engine.core.layout import (
 from engine.schema import CODE_RULE, MAX_CURRENCIES, MAX_FAR_LEVELS, Limits
 
 Words = npt.NDArray[np.int64]
+LINE_WORDS = 8
+LARGE_PAGE = 2 << 20
 
 
 def _power(least: int) -> int:
@@ -54,18 +59,30 @@ def _power(least: int) -> int:
     return size
 
 
+def _lines(words: int) -> Words:
+    """Zeros that begin at a cache line, so that what is laid out in lines of 64 bytes lies in one line each.
+
+    Larger ones begin at a large page, of which numpy asks the system for allocations from 4 MiB on."""
+    large = words * 8 >= LARGE_PAGE // 2
+    align = LARGE_PAGE // 8 if large else LINE_WORDS
+    raw = np.zeros(max(words + align, 2 * LARGE_PAGE // 8 if large else 0), np.int64)
+    skip = -raw.ctypes.data % (8 * align) // 8
+    return raw[skip : skip + words]
+
+
 class Arrays:
     """All arrays of one venue (fields and strides: engine/core/layout.py).
 
-    h header; ins instruments; n4, n8 the records of levels and orders (the same memory as int32 and int64); bits the
-    occupancy bitmaps; far the far lists (price, level); tab, ids the client ids; direct, spill the order index;
-    acc accounts; scratch room for sorting; more what few orders have; tree the sums of calls; work what phases bring;
-    ctl the price controls; pos positions and open lots, own their sums by owner and commodity; cost margins and fees.
+    h header; ins instruments; link the queues; n4, n8 the records of levels and orders (the same memory as int32 and
+    int64); bits the occupancy bitmaps; far the far lists (price, level); tags, tab, ids the client ids; direct, spill
+    the order index; acc accounts; scratch room for sorting; more what few orders have; tree the sums of calls; work
+    what phases bring; ctl the price controls; pos positions and open lots, own their sums by
+    owner and commodity; cost margins and fees.
     """
 
     __slots__ = (
-        "acc", "bits", "cost", "ctl", "direct", "far", "h", "handle", "ids", "ins", "more", "n4", "n8", "own", "pos",
-        "scratch", "spill", "tab", "tree", "work",
+        "acc", "bits", "cost", "ctl", "direct", "far", "h", "handle", "ids", "ins", "link", "more", "n4", "n8", "own",
+        "pos", "scratch", "spill", "tab", "tags", "tree", "work",
     )  # fmt: skip
 
     def __init__(self, limits: Limits) -> None:
@@ -77,49 +94,59 @@ class Arrays:
         if limits.instruments >= 1 << 24:
             raise ValueError("more than 16,777,215 instruments are not supported")
         order_base = limits.levels + limits.instruments * OUTSIDE_LEVELS + 1
-        self.n8: Words = np.zeros((order_base + limits.orders) * NODE8, np.int64)
+        self.n8: Words = _lines((order_base + limits.orders) * NODE8)
         self.n4 = self.n8.view(np.int32)
         assert self.n4.size == self.n8.size // NODE8 * NODE4
-        self.ins: Words = np.zeros((limits.instruments + 1) * INSTRUMENT_WORDS, np.int64)
-        self.bits = np.zeros(limits.levels // 16 + 16 * limits.instruments, np.uint64)
+        self.link = _lines(order_base + limits.orders).view(np.int32)
+        self.ins: Words = _lines((limits.instruments + 1) * INSTRUMENT_WORDS)
+        self.bits = _lines(limits.levels // 16 + 16 * limits.instruments).view(np.uint64)
         far = limits.levels + MAX_FAR_LEVELS + limits.instruments * OUTSIDE_LEVELS
-        self.far: Words = np.zeros(2 * far, np.int64)
-        self.tab: Words = np.zeros(_power(2 * limits.day_ids), np.int64)
-        self.ids: Words = np.zeros((limits.day_ids + 1) * ENTRY_WORDS, np.int64)
-        self.direct = np.zeros(_power(4 * limits.orders), np.int32)
-        self.spill: Words = np.zeros(2 * _power(2 * limits.orders), np.int64)
-        self.acc: Words = np.zeros((limits.accounts + 1) * ACCOUNT_WORDS, np.int64)
-        self.scratch: Words = np.zeros(limits.orders + 1, np.int64)
-        self.more: Words = np.zeros((order_base + limits.orders) * MORE_WORDS, np.int64)
-        self.tree: Words = np.zeros(limits.levels + 2 * (limits.instruments + 1), np.int64)
-        self.work: Words = np.zeros(limits.instruments + 1, np.int64)
-        self.ctl: Words = np.zeros((limits.instruments + 1) * CONTROL_WORDS, np.int64)
+        self.far: Words = _lines(2 * far)
+        places = _power(2 * limits.day_ids)
+        self.tags = _lines(places // PLACES).view(np.uint64)
+        self.tab = _lines(places // 2).view(np.int32)
+        self.ids: Words = _lines((limits.day_ids + 1) * ENTRY_WORDS)
+        self.direct = _lines(_power(4 * limits.orders) // 2).view(np.int32)
+        self.spill: Words = _lines(2 * _power(2 * limits.orders))
+        self.acc: Words = _lines((limits.accounts + 1) * ACCOUNT_WORDS)
+        self.scratch: Words = _lines(limits.orders + 1)
+        self.more: Words = _lines((order_base + limits.orders) * MORE_WORDS)
+        self.tree: Words = _lines(limits.levels + 2 * (limits.instruments + 1))
+        self.work: Words = _lines(limits.instruments + 1)
+        self.ctl: Words = _lines((limits.instruments + 1) * CONTROL_WORDS)
         stride = limits.instruments + 1
-        self.pos: Words = np.zeros((limits.accounts + 1) * stride * POSITION_WORDS, np.int64)
-        self.own: Words = np.zeros((limits.accounts + 1) * stride * POSITION_WORDS, np.int64)
-        self.cost: Words = np.zeros((MAX_CURRENCIES + 1) * stride * COST_WORDS, np.int64)
-        self.h: Words = np.zeros(HEADER_WORDS, np.int64)
+        self.pos: Words = _lines((limits.accounts + 1) * stride * POSITION_WORDS)
+        self.own: Words = _lines((limits.accounts + 1) * stride * POSITION_WORDS)
+        self.cost: Words = _lines((MAX_CURRENCIES + 1) * stride * COST_WORDS)
+        self.acc[GATE] = NO_ACCOUNT
+        self.h: Words = _lines(HEADER_WORDS)
         self.h[STRIDE] = stride
         self.h[NEXT_EXPIRY] = NEVER
         self.h[TELL_AT] = 1
         self.h[BUMP] = self.h[ORDER_BASE] = order_base
         self.h[ORDER_LIMIT], self.h[ID_LIMIT], self.h[LEVEL_LIMIT] = limits.orders, limits.day_ids, limits.levels
         self.h[LEVELS_USED] = self.h[NEXT_TRADE] = 1
-        self.h[ID_MASK], self.h[DIRECT_MASK] = self.tab.size - 1, self.direct.size - 1
+        self.h[ID_MASK], self.h[DIRECT_MASK] = self.tags.size - 1, self.direct.size - 1
         self.h[SPILL_MASK] = self.spill.size // 2 - 1
         self.h[BITS_USED] = self.h[FAR_USED] = 0
         for code, rule in CODE_RULE.items():
             self.h[RULE_OF + code] = rule
 
         arrays: tuple[npt.NDArray[Any], ...] = (
-            self.h, self.ins, self.n4, self.n8, self.bits, self.far, self.tab, self.ids, self.direct, self.spill,
-            self.acc, self.scratch, self.more, self.tree, self.work, self.ctl, self.pos, self.own,
-            self.cost,
+            self.h, self.ins, self.link, self.n4, self.n8, self.bits, self.far, self.tags, self.tab, self.ids,
+            self.direct, self.spill, self.acc, self.scratch, self.more, self.tree, self.work, self.ctl, self.pos,
+            self.own, self.cost,
         )  # fmt: skip
         for place, array in enumerate(arrays[1:]):
             self.h[ADDRESSES + place] = array.ctypes.data
         self.handle: Any = self.h if LANE == "compiled" else arrays
         """What `kernel.run` takes: the header, which holds the addresses of the rest, or the arrays themselves."""
+
+    def touch(self) -> None:
+        """Have the system give all the memory now: a virtual machine may take milliseconds for each new piece."""
+        for name in self.__slots__:
+            if name != "handle":
+                getattr(self, name).view(np.int64)[:: 4096 // 8] += 0
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         """Refuse to be copied or pickled: the header holds addresses, so a copy would write into the original."""

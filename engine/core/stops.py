@@ -18,6 +18,7 @@ from engine.core.layout import (
     INSTRUMENT_WORDS,
     LAST,
     LAST_ID,
+    LINKS,
     LOW,
     MAX_PRICE,
     MIN_PRICE,
@@ -65,7 +66,8 @@ def carry_out_stop(d, n, x, stop_price):
     kind = I(LIMIT)
     price = s.n8[x * NODE8 + PRICE]
     if (flags >> FLAG_TYPE) & 7 == STOP:
-        kind = I(MARKET | GIVES_UP >> FLAG_TYPE)
+        kind = I(MARKET)
+        flags |= I(GIVES_UP)
         meets = best != NO_BUY and best != NO_SELL
         price = I(0)
         if meets:
@@ -95,7 +97,7 @@ def elect(d, n):
                 if n + EVENTS_AT_ONCE > h[CAPACITY]:
                     h[STUCK] = 1
                     return n
-                x = I(s.n4[level_at(s, book, g, price) * NODE4 + NEXT])
+                x = I(s.link[level_at(s, book, g, price) * LINKS + NEXT])
                 stop_waiting(door(s), x)
                 return carry_out_stop(door(s), n, x, price)
     h[ELECT] = 0

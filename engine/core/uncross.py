@@ -55,6 +55,7 @@ from engine.core.layout import (
     LAST_ID,
     LEAVERS,
     LEAVES,
+    LINKS,
     LOW,
     MODE_AT,
     MORE_WORDS,
@@ -117,10 +118,10 @@ def _activate(d, n, row):
     """The orders kept aside join the book (R58), as far as there is room for events; (n, whether all did)."""
     s = core(d)
     level = s.ins[row + ASIDE]
-    x = I(s.n4[level * NODE4 + NEXT])
+    x = I(s.link[level * LINKS + NEXT])
     while x != level:
         flags = I(s.n4[x * NODE4 + FLAGS])
-        after = I(s.n4[x * NODE4 + NEXT])
+        after = I(s.link[x * LINKS + NEXT])
         if flags & PARKED != 0:
             if n >= s.h[CAPACITY]:
                 s.h[STUCK] = 1
@@ -215,8 +216,8 @@ def _trade_volume(d, n, row):
     price = h[UNCROSS_PRICE]
     instrument = row // INSTRUMENT_WORDS
     while h[UNCROSS_LEFT] > 0 and n < h[CAPACITY]:
-        x = I(s.n4[level_at(s, row, I(0), s.ins[row + BEST]) * NODE4 + NEXT])
-        m = I(s.n4[level_at(s, row, I(1), s.ins[row + BEST + 1]) * NODE4 + NEXT])
+        x = I(s.link[level_at(s, row, I(0), s.ins[row + BEST]) * LINKS + NEXT])
+        m = I(s.link[level_at(s, row, I(1), s.ins[row + BEST + 1]) * LINKS + NEXT])
         rest = I(s.n4[x * NODE4 + LEAVES])
         other = I(s.n4[m * NODE4 + LEAVES])
         lots = min(min(rest, other), h[UNCROSS_LEFT])

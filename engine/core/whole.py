@@ -13,6 +13,7 @@ from typing import Any
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.compiler_machinery import register_pass
+from numba.core.lowering import Lower
 from numba.core.typed_passes import NativeLowering
 
 
@@ -40,6 +41,15 @@ class Part(Program):
         self._finalized = True
 
 
+class _PartLower(Lower):
+    """A part that is not to be inlined is not: rare branches would fill the registers of the common way."""
+
+    def setup_function(self, fndesc: Any) -> None:
+        super().setup_function(fndesc)
+        if "alwaysinline" not in self.function.attributes:
+            self.function.attributes.add("noinline")
+
+
 class _Lowering(NativeLowering):
     library: type[Program]
 
@@ -64,6 +74,10 @@ class LowerPart(_Lowering):
 
     _name: Any = "lower_part"
     library = Part
+
+    @property
+    def lowering_class(self) -> Any:
+        return _PartLower
 
     def run_pass(self, state: Any) -> bool:
         state.flags.no_compile = True

@@ -29,6 +29,7 @@ from engine.core.layout import (
     INSTRUMENT,
     INSTRUMENT_WORDS,
     LEAVES,
+    LINKS,
     NEXT,
     NO_BUY,
     NO_SELL,
@@ -108,14 +109,14 @@ class Book:
 
     def queue(self, g: int, price: int) -> list[int]:
         """The records of an occupied price by the links, after the links backwards have said the same."""
-        n4 = self.state.arrays.n4
+        links = self.state.arrays.link
         level = int(level_at(self.s, ROW, g, price))
         ways = []
         for link in (NEXT, PREV):
-            found, x = [], int(n4[level * NODE4 + link])
+            found, x = [], int(links[level * LINKS + link])
             while x != level:
                 found.append(x)
-                x = int(n4[x * NODE4 + link])
+                x = int(links[x * LINKS + link])
             ways.append(found)
         assert ways[0] == ways[1][::-1]
         return ways[0]
@@ -282,6 +283,6 @@ def test_the_last_level_of_a_window_does_not_reach_into_the_other_side() -> None
     ask = book.join(1, book.high)
     bid = book.join(0, book.high)
     assert book.queue(0, book.high) == [bid] and book.queue(1, book.high) == [ask]
-    assert np.count_nonzero(book.state.arrays.bits) == 6, "one bit in each of three tiers, for each side"
+    assert np.count_nonzero(book.state.arrays.bits) == 4, "one bit in both tiers that are asked, for each side"
     book.leave(0, bid)
     assert book.best(0) == NO_BUY and book.best(1) == book.high

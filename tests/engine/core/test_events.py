@@ -7,7 +7,20 @@ import pytest
 
 from engine.apply import new_state
 from engine.core.events import mark_last, order_attributes, put_body, put_head, put_id, put_trade
-from engine.core.layout import BASE, FLAG_SMP, FLAG_TIF, FLAG_TYPE, OP, SEQ, TIME
+from engine.core.layout import (
+    BASE,
+    FLAG_POST,
+    FLAG_SMP,
+    FLAG_TIF,
+    FLAG_TYPE,
+    GIVES_UP,
+    ICEBERG,
+    OP,
+    OUTSIDE,
+    SEQ,
+    TIME,
+    UNPRICED,
+)
 from engine.schema import (
     CODE_RULE,
     DUP,
@@ -98,7 +111,8 @@ def test_a_trade_row_holds_both_sides() -> None:
 @pytest.mark.parametrize("ord_type", OrdType)
 @pytest.mark.parametrize("tif", TimeInForce)
 def test_attributes_of_a_record_become_those_of_an_event(side: Side, ord_type: OrdType, tif: TimeInForce) -> None:
-    flags = side | tif << FLAG_TIF | Smp.DECREMENT << FLAG_SMP | 1 << 8 | ord_type << FLAG_TYPE
+    others = 1 << FLAG_POST | ICEBERG | GIVES_UP | UNPRICED | OUTSIDE
+    flags = side | tif << FLAG_TIF | Smp.DECREMENT << FLAG_SMP | ord_type << FLAG_TYPE | others
     state, row = new_state(Limits(1, 1, 1, 64, 1)), np.zeros(1, EVENT)
     put_head(views(state, events=row), 0, 1, 0, 0, 0, 0, order_attributes(flags), 0)
     assert values(row[0]) == {"kind": 1, "side": side, "ord_type": ord_type, "time_in_force": tif}

@@ -21,7 +21,8 @@ from engine.core.ids import (
     is_client_id,
     unindex_order,
 )
-from engine.core.layout import DIRECT_MASK, ID_MASK, NODE8, ORDER_ID, SPILL_MASK, SPILLED
+from engine.core.layout import DIRECT_MASK, ID_MASK, NODE8, ORDER_ID, PLACES, RECENT, SPILL_MASK, SPILLED
+from engine.core.memory import Core
 from engine.schema import CL_ORD_ID_PATTERN, COMMAND, Limits, cl_ord_id_key
 from tests.engine.core.alone import alone
 from tests.engine.world import GTC, SELL, World, behind, views
@@ -50,6 +51,12 @@ def is_id(text: bytes) -> bool:
 
 def is_meant_as_id(text: bytes) -> bool:
     return PATTERN.fullmatch(text.rstrip(b"\0")) is not None
+
+
+def add(s: Core, account: int, key: int, text: bytes, order_id: int, record: int) -> int:
+    """Consume an id as the command at hand brings it."""
+    s.cmd[4:8] = words(text)
+    return int(add_id(behind(s), account, key, 0, order_id, record))
 
 
 def random_id(rng: random.Random, most: int = 32) -> bytes:
@@ -108,14 +115,14 @@ def test_ids_whose_searches_begin_at_one_place_are_told_apart() -> None:
     home, texts = None, []
     while len(texts) < TINY.day_ids:
         text = random_id(rng)
-        place = (cl_ord_id_key(text)[0] ^ 1 * 0x9E3779B1) & mask
-        home = place if home is None else home
-        if place == home and text not in texts:
+        group = (cl_ord_id_key(text)[0] ^ 1 * 0x9E3779B1) & mask
+        home = group if home is None else home
+        if group == home and text not in texts:
             texts.append(text)
     for number, text in enumerate(texts, 1):
         key = int(fold_low(words(text), 0))
         assert find_id(s, 1, key, words(text), 0) == 0
-        assert add_id(s, 1, key, words(text), 0, number, number) == number
+        assert add(s, 1, key, text, number, number) == number
     for number, text in enumerate(texts, 1):
         assert find_id(s, 1, cl_ord_id_key(text)[0], words(text), 0) == number
         assert find_key(behind(s), 1, *cl_ord_id_key(text)) == number
@@ -128,9 +135,9 @@ def test_the_text_decides_where_keys_are_equal(word: int) -> None:
     s = views(new_state(TINY))
     key = 12345
     one, two = (b"x" * 8 * word + last + b"y" * 8 * (3 - word) for last in (b"the-one-", b"another-"))
-    assert add_id(s, 1, key, words(one), 0, 7, 1) == 1
+    assert add(s, 1, key, one, 7, 1) == 1
     assert find_id(s, 1, key, words(two), 0) == 0
-    assert add_id(s, 1, key, words(two), 0, 8, 2) == 2
+    assert add(s, 1, key, two, 8, 2) == 2
     assert find_id(s, 1, key, words(one), 0) == 1
     assert find_id(s, 1, key, words(two), 0) == 2
 
@@ -138,14 +145,26 @@ def test_the_text_decides_where_keys_are_equal(word: int) -> None:
 @pytest.mark.parametrize(("low", "high"), [(-1, 1), (1 << 62, 1), ((1 << 63) - 1, 1), (-(1 << 63), 3)])
 def test_a_key_beyond_62_bits_names_nothing(low: int, high: int) -> None:
     s = views(new_state(TINY))
-    add_id(s, 1, cl_ord_id_key(b"a")[0], words(b"a"), 0, 1, 1)
+    add(s, 1, cl_ord_id_key(b"a")[0], b"a", 1, 1)
     assert find_key(behind(s), 1, low, high) == 0
+
+
+def test_ids_of_one_tag_and_group_are_told_apart_before_and_after_their_entries_are_written() -> None:
+    """The table learns of an entry RECENT ids later; until then it is among the latest."""
+    s = views(new_state(TINY))
+    texts = [b"same-%d" % k for k in range(2 * PLACES + RECENT)]
+    for number, text in enumerate(texts, 1):
+        assert add(s, 1, 5 << 54, text, number, number) == number
+        for known, other in enumerate(texts, 1):
+            assert find_id(s, 1, 5 << 54, words(other), 0) == (known if known <= number else 0)
+    assert np.count_nonzero(s.tab) == len(texts) - RECENT
+    assert find_id(s, 1, 6 << 54, words(texts[0]), 0) == 0, "another tag"
 
 
 def test_half_a_key_names_nothing() -> None:
     s = views(new_state(TINY))
     low, high = cl_ord_id_key(b"a")
-    add_id(s, 1, low, words(b"a"), 0, 1, 1)
+    add(s, 1, low, b"a", 1, 1)
     assert find_key(behind(s), 1, low, high) == 1
     assert find_key(behind(s), 1, low, high ^ 2) == 0
     # The same tag and home as the entry, another key: the bits in between differ.

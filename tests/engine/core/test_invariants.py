@@ -36,6 +36,7 @@ from engine.core.layout import (
     LEAVES,
     LEVEL,
     LEVELS,
+    LINKS,
     LIVE,
     MAX_PRICE,
     MIN_PRICE,
@@ -73,7 +74,7 @@ from tests.engine.world import AT_CLOSE, BUY, GTC, SELL, SMALL, World
 
 pytestmark = [pytest.mark.jit_off, pytest.mark.bounds]
 
-WIDE = {"min_price": "-10000", "max_price": "10000", "window_ticks": 192, "reference_price": "0"}
+WIDE = {"min_price": "-10000", "max_price": "10000", "window_ticks": 4352, "reference_price": "0"}
 ROW = INSTRUMENT_WORDS
 A = CommandKind
 
@@ -153,15 +154,15 @@ def header(field: int, change: int) -> Callable[[Sound], None]:
 
 def swapped_links(s: Sound) -> None:
     """Two neighbours of a queue change places in one direction only."""
-    s.put("n4", s.level * NODE4 + NEXT, s.second)
-    s.put("n4", s.second * NODE4 + NEXT, s.first)
-    s.put("n4", s.first * NODE4 + NEXT, s.third)
+    s.put("link", s.level * LINKS + NEXT, s.second)
+    s.put("link", s.second * LINKS + NEXT, s.first)
+    s.put("link", s.first * LINKS + NEXT, s.third)
 
 
 DAMAGES: dict[str, Callable[[Sound], Any]] = {
     "work is pending": lambda s: s.put("h", PENDING, 1),
     "links in one direction": swapped_links,
-    "a level's last": lambda s: s.put("n4", s.level * NODE4 + PREV, s.first),
+    "a level's last": lambda s: s.put("link", s.level * LINKS + PREV, s.first),
     "a level of another number": lambda s: s.add4(s.level, LEVEL, 1),
     "an order of another level": lambda s: s.add4(s.second, LEVEL, 1),
     "an order at another price": lambda s: s.add8(s.second, PRICE, 1),
@@ -214,7 +215,7 @@ DAMAGES: dict[str, Callable[[Sound], Any]] = {
     "a buy stop that waits though reached": lambda s: s.trade(500),
     "a sell stop that waits though reached": lambda s: s.trade(-500),
     "an order kept aside that is none": lambda s: s.add4(s.aside, FLAGS, -PARKED),
-    "links aside in one direction": lambda s: s.put("n4", int(s.a.n4[s.aside * NODE4 + NEXT]) * NODE4 + PREV, 9),
+    "links aside in one direction": lambda s: s.put("link", int(s.a.link[s.aside * LINKS + NEXT]) * LINKS + PREV, 9),
     "an order that waits twice": lambda s: s.add8(s.aside, ORDER_ID, -1),
     "an order aside without a number": lambda s: s.put("n8", s.aside * NODE8 + ORDER_ID, 0),
     "a call where there is none": lambda s: s.put("ins", ROW + CALLING, 1),
@@ -225,7 +226,7 @@ DAMAGES: dict[str, Callable[[Sound], Any]] = {
 
 def test_the_state_is_sound_before_it_is_damaged() -> None:
     sound = Sound()
-    assert len(sound.record) == 17 and sound.a.n4[sound.level * NODE4 + NEXT] == sound.first
+    assert len(sound.record) == 17 and sound.a.link[sound.level * LINKS + NEXT] == sound.first
     assert int(sound.a.ins[ROW + FAR_COUNT]) == 3 and int(sound.a.ins[ROW + FAR_COUNT + 1]) == 1
 
 
@@ -341,10 +342,10 @@ def test_a_crossed_book_is_noticed() -> None:
     a: Arrays = world.state.arrays
     row, old, new = INSTRUMENT_WORDS, 101 - 1, 100 - 1
     level = int(a.ins[row + LEVELS + 1])
-    x = int(a.n4[(level + old) * NODE4 + NEXT])
+    x = int(a.link[(level + old) * LINKS + NEXT])
     for place, queue in ((old, level + old), (new, x)):
-        a.n4[(level + place) * NODE4 + NEXT] = a.n4[(level + place) * NODE4 + PREV] = queue
-    a.n4[x * NODE4 + NEXT] = a.n4[x * NODE4 + PREV] = a.n4[x * NODE4 + LEVEL] = level + new
+        a.link[(level + place) * LINKS + NEXT] = a.link[(level + place) * LINKS + PREV] = queue
+    a.link[x * LINKS + NEXT] = a.link[x * LINKS + PREV] = a.n4[x * NODE4 + LEVEL] = level + new
     a.n8[x * NODE8 + PRICE] = 100
     for offset in (old, new):
         at = int(a.ins[row + BITS0 + 1]) + offset // 64

@@ -21,6 +21,7 @@ from engine.core.layout import (
     INSTRUMENT_WORDS,
     LEAVES,
     LEVEL,
+    LINKS,
     NEXT,
     NO_BUY,
     NO_SELL,
@@ -90,22 +91,29 @@ def test_rows_are_where_the_kernels_look() -> None:
 
 
 def test_fields_of_a_record_do_not_overlap_and_fill_one_cache_line() -> None:
-    narrow = [NEXT, PREV, LEVEL, LEAVES, ACCOUNT, ENTRY, SMP_KEY, FLAGS, QTY, SESSION, INSTRUMENT, BEARS]
+    narrow = [LEVEL, LEAVES, ACCOUNT, ENTRY, SMP_KEY, FLAGS, QTY, SESSION, INSTRUMENT, BEARS]
     wide = [half for field in (ORDER_ID, PRICE) for half in (2 * field, 2 * field + 1)]
     assert layout.TOTAL == ORDER_ID, "a level has no order_id"
+    assert sorted((NEXT, PREV)) == [0, 1] and LINKS == 2, "links lie apart, eight to a line"
     assert sorted(narrow + wide) == sorted(set(narrow + wide))
     assert max(narrow + wide) < NODE4 == 2 * NODE8
     assert NODE8 * 8 == 64
 
 
 def test_attributes_of_an_order_fit_their_bits() -> None:
-    assert max(Side).bit_length() <= FLAG_TIF
-    assert max(TimeInForce).bit_length() <= FLAG_SMP - FLAG_TIF
-    assert max(Smp).bit_length() <= FLAG_POST - FLAG_SMP
-    assert FLAG_TYPE - FLAG_POST == 1
-    marks = (layout.ICEBERG, layout.GIVES_UP, layout.UNPRICED, layout.STOPPED, layout.PARKED, layout.SUSPENDED)
-    assert [mark.bit_count() for mark in marks] == [1] * 6 and len(set(marks)) == 6
-    assert 1 << max(OrdType).bit_length() + FLAG_TYPE <= min(marks) and max(marks) < 1 << 31
+    marks = (1 << FLAG_POST, layout.ICEBERG, layout.GIVES_UP, layout.UNPRICED, layout.STOPPED, layout.PARKED,
+             layout.SUSPENDED)  # fmt: skip
+    assert [mark.bit_count() for mark in marks] == [1] * 7 and len(set(marks)) == 7
+    attributes = (0, Side), (FLAG_TYPE, OrdType), (FLAG_TIF, TimeInForce), (FLAG_SMP, Smp)
+    taken = sum(marks)
+    for place, values in attributes:
+        bits = (1 << max(values).bit_length()) - 1 << place
+        assert taken & bits == 0 and layout.AS_IN_COMMANDS & 0xFF << place == bits
+        taken |= bits
+    assert taken < 1 << 31, "FLAGS is an int32"
+    assert sum(0xFF << place & layout.AS_IN_COMMANDS for place, _ in attributes[:3]) == layout.AS_IN_EVENTS
+    assert attributes == tuple((COMMAND_PLACES[name][1] - 8, kind) for name, kind in (
+        ("side", Side), ("ord_type", OrdType), ("time_in_force", TimeInForce), ("smp", Smp)))  # fmt: skip
     assert layout.OUTSIDE == layout.STOPPED | layout.PARKED | layout.SUSPENDED
     assert layout.APART == layout.OUTSIDE | layout.UNPRICED
 
@@ -155,8 +163,8 @@ def test_fields_of_controls_accounts_and_costs_do_not_overlap() -> None:
         layout.REQUIRED,
     ]
     assert sorted(set(account)) == account and max(account) < layout.ACCOUNT_WORDS
-    gates = [layout.KILLED_ONE, layout.KILLED_MEMBER, layout.KILLED_ALL, layout.CHECKED]
-    assert sum(gates) == layout.KILLED | layout.CHECKED == (1 << len(gates)) - 1
+    gates = [layout.KILLED_ONE, layout.KILLED_MEMBER, layout.KILLED_ALL, layout.CHECKED, layout.NO_ACCOUNT]
+    assert sum(gates) == layout.KILLED | layout.CHECKED | layout.NO_ACCOUNT == (1 << len(gates)) - 1
     assert layout.SELLS_OPEN == layout.BUYS_OPEN + 1 and layout.CAP == layout.HELD == layout.POSITION_WORDS - 1
     costs = [layout.VALUE, layout.VALUE_OF, layout.PER_LOT, layout.TAKER, layout.MAKER, layout.AUCTION, layout.BASIS,
              layout.WORST]  # fmt: skip
@@ -179,12 +187,13 @@ def test_header_fields_do_not_overlap() -> None:
              "SPILL_MASK SPILLED ORDER_BASE LEVEL_LIMIT LEVELS_USED STAGE RESTORED SEQ BASE OP CAPACITY CURSOR "
              "CURSOR_RECORD CURSOR_AT CURSOR_COUNT CURSOR_REASON INCOMING_ENDED BITS_USED FAR_USED SUBJECT FIRST_TRADE "
              "NEXT_EXPIRY TREE_USED PENDING ELECT WORK_AT WORK_COUNT WORK_STEP WORK_SUB TELL_AT TELL_TO CLOSING "
-             "CLOSING_OF UNCROSS_PRICE UNCROSS_LEFT UNCROSS_VOLUME STUCK")  # fmt: skip
+             "CLOSING_OF UNCROSS_PRICE UNCROSS_LEFT UNCROSS_VOLUME STUCK STRIDE BLIND LATEST")  # fmt: skip
     used = [getattr(layout, name) for name in names.split()]
     assert len(set(used)) == len(used)
-    assert CURSOR_REASON < max(used) < RULE_OF
+    assert max(used) > CURSOR_REASON and layout.LATEST + layout.RECENT <= RULE_OF
+    assert max(used) == layout.LATEST and layout.RECENT & (layout.RECENT - 1) == 0
     assert RULE_OF + max(Code) < ADDRESSES
-    assert ADDRESSES + len(Core._fields) - 1 == HEADER_WORDS
+    assert ADDRESSES + len(Core._fields) - 1 <= HEADER_WORDS
 
 
 def test_prices_of_an_empty_side_are_beyond_every_price_and_their_distance_is_an_int64() -> None:

@@ -16,9 +16,12 @@ from engine.core.layout import (
     ID_LIMIT,
     ID_MASK,
     LEVEL_LIMIT,
+    LINKS,
+    NODE8,
     ORDER_BASE,
     ORDER_LIMIT,
     OUTSIDE_LEVELS,
+    PLACES,
     POSITION_WORDS,
     RULE_OF,
     SPILL_MASK,
@@ -39,17 +42,19 @@ def test_tables_are_powers_of_two_at_least_twice_as_large_as_what_they_hold(limi
     a = Arrays(limits)
     for size, least in (
         (a.tab.size, 2 * limits.day_ids),
+        (a.tags.size * PLACES, 2 * limits.day_ids),
         (a.direct.size, 4 * limits.orders),
         (a.spill.size // 2, 2 * limits.orders),
     ):
         assert size >= max(64, least) and size & (size - 1) == 0
     assert [int(a.h[field]) + 1 for field in (ID_MASK, DIRECT_MASK, SPILL_MASK)] == [
-        a.tab.size, a.direct.size, a.spill.size // 2,
+        a.tab.size // PLACES, a.direct.size, a.spill.size // 2,
     ]  # fmt: skip
     assert [int(a.h[field]) for field in (ORDER_LIMIT, ID_LIMIT, LEVEL_LIMIT)] == [
         limits.orders, limits.day_ids, limits.levels,
     ]  # fmt: skip
     assert a.h.size == HEADER_WORDS
+    assert a.tags.size * PLACES == a.tab.size and a.link.size == a.n8.size // NODE8 * LINKS
     stride = limits.instruments + 1
     assert int(a.h[STRIDE]) == stride and a.ctl.size == stride * CONTROL_WORDS
     assert a.pos.size == a.own.size == (limits.accounts + 1) * stride * POSITION_WORDS
@@ -123,7 +128,7 @@ def test_memory_is_reserved_once() -> None:
     def day(count: int) -> None:
         for _ in range(count):
             world.state.arrays.h[8] = 0  # a new day's ids, or the table would fill up
-            world.state.arrays.tab[:] = 0
+            world.state.arrays.tags[:] = 0
             world.place(1, BUY, 1, 100)
             world.mass_cancel(1)
 

@@ -1,0 +1,258 @@
+"""The commonest commands in one pass: a plain limit order in continuous trading, its amend, its cancel (R20-R32).
+
+Each function tests all its gates at once, as bits and signs of one word.  Where any of them says no, or the command
+asks for more than the plain case, it is handed on untouched to the function for every case (engine/core/entry.py,
+engine/core/orders.py), which takes the gates in their order of precedence and finds the code.  So nothing is decided
+here that is not decided there, and a gate costs the common case an addition.
+"""
+
+from __future__ import annotations
+
+from engine.core.accounts import position_at
+from engine.core.book import empty_window_level, join_window
+from engine.core.entry import FOK, IOC, LIMIT, enter, place_other, take_record
+from engine.core.events import order_attributes, put_good_head, put_id, put_rest
+from engine.core.ids import add_id_at, find_order, fold_low, is_client_id, root_of, seek_id
+from engine.core.lane import I, U, inline, inv, shl
+from engine.core.layout import (
+    ACCOUNT,
+    ACCOUNT_WORDS,
+    ACCOUNTS,
+    APART,
+    BEARS,
+    BEST,
+    BITS0,
+    BUYS_OPEN,
+    CURSOR,
+    ENTRY_PLACE,
+    ENTRY_WORDS,
+    FLAG_SMP,
+    FLAGS,
+    GATE,
+    GATED,
+    GIVES_UP,
+    ICEBERG,
+    ID_LIMIT,
+    IDS,
+    INSTRUMENT,
+    INSTRUMENT_WORDS,
+    INSTRUMENTS,
+    LEAVES,
+    LINKS,
+    LIVE,
+    MAX_PRICE,
+    MAX_QTY,
+    MIN_PRICE,
+    NEXT,
+    NODE4,
+    NODE8,
+    ORDER_ID,
+    ORDER_LIMIT,
+    PHASE,
+    PREV,
+    PRICE,
+    QTY,
+    SEQ,
+    SMP_KEY,
+    WINDOW,
+    WINDOW_LO,
+)  # fmt: skip
+from engine.core.matching import ENDED_CANCELED, fok_fills, release, settle, sweep
+from engine.core.memory import door
+from engine.core.orders import amend_any, cancel_any
+from engine.schema import (
+    HAS_EXPIRE,
+    HAS_PRICE,
+    HAS_QTY,
+    HAS_STOP,
+    MAX_ORDER_QTY,
+    MAX_SMP_ID,
+    OFF_TICK,
+    POST_ONLY,
+    PRIORITY_KEPT,
+    CommandKind,
+    EventKind,
+    Phase,
+    Reason,
+)  # fmt: skip
+
+CONTINUOUS = int(Phase.CONTINUOUS)
+ACCEPTED, AMENDED = int(EventKind.ORDER_ACCEPTED), int(EventKind.ORDER_AMENDED)
+CANCELED, REQUESTED = int(EventKind.ORDER_CANCELED), int(Reason.REQUESTED)
+# Bytes of a plain place's first word that have one value only: kind, ord_type, flags but for post-only, reserved.
+FIXED = (0xFFFF_0000_00FF_00FF | ((0xFF & ~POST_ONLY) << 40)) - (1 << 64)
+PLAIN = int(CommandKind.ORDER_PLACE) | (LIMIT << 16) | (HAS_PRICE << 40)
+
+
+@inline
+def _odd_form(s, c, w0, qty):
+    """Zero if R2 holds and the order is a plain limit order (but for its client id)."""
+    smp_id = s.cmd[c + 1] >> 32
+    odd = ((w0 & FIXED) ^ PLAIN) | ((((w0 >> 8) & 255) - 1) & ~1) | ((((w0 >> 24) & 255) - 1) & ~3)
+    odd |= (smp_id & ~MAX_SMP_ID) | s.cmd[c + 8] | s.cmd[c + 9] | s.cmd[c + 11] | s.cmd[c + 12]
+    return odd | (((5 - ((w0 >> 32) & 255)) | (I(qty) - 1) | (MAX_ORDER_QTY - I(qty))) >> 63)
+
+
+@inline
+def _odd_terms(s, row, account, price, qty, offset):
+    """Zero if R9, R10, R12, R67 and R77 hold, no other gate is set, and the price lies in the window at `offset`."""
+    signs = (price - I(s.ins[row + MIN_PRICE])) | (I(s.ins[row + MAX_PRICE]) - price)
+    signs |= (I(s.ins[row + MAX_QTY]) - qty) | offset | (I(s.ins[row + WINDOW]) - 1 - offset)
+    odd = (s.ins[row + PHASE] ^ CONTINUOUS) | s.ins[row + GATED] | s.acc[account * ACCOUNT_WORDS + GATE]
+    return odd | (signs >> 63)
+
+
+@inline
+def place(s, n, c):
+    """ORDER_PLACE."""
+    h = s.h
+    w0 = s.cmd[c]
+    qty = I(s.cmd[c + 3])
+    instrument = s.cmd[c + 1] & 0xFFFFFFFF
+    account = s.cmd[c + 15] & 0xFFFFFFFF
+    if _odd_form(s, c, w0, qty) != 0 or instrument > h[INSTRUMENTS] or account > h[ACCOUNTS]:
+        return place_other(door(s), n, c)
+    row = instrument * INSTRUMENT_WORDS
+    price = I(s.cmd[c + 2])
+    offset = price - I(s.ins[row + WINDOW_LO])
+    odd = _odd_terms(s, row, account, price, qty, offset)
+    odd |= ((h[ID_LIMIT] - 1 - h[IDS]) | (h[ORDER_LIMIT] - 1 - h[LIVE])) >> 63  # R15
+    if odd != 0 or not is_client_id(s.cmd, c + 4):
+        return place_other(door(s), n, c)
+    key = fold_low(s.cmd, c + 4)
+    e, slot = seek_id(s, account, key, s.cmd, c + 4)
+    g = ((w0 >> 8) & 255) - 1
+    sign = 1 - 2 * g
+    crosses = (price - s.ins[row + BEST + 1 - g]) * sign >= 0
+    tif = (w0 >> 24) & 255
+    if e != 0 or ((crosses or tif >= IOC) and (w0 >> 40) & POST_ONLY != 0):
+        return place_other(door(s), n, c)
+
+    x = take_record(s)
+    e = add_id_at(s, slot, account, key, s.cmd, c + 4, h[SEQ], x)
+    enter(s, c, x, e, account, instrument, h[SEQ], price, qty, qty, I(GIVES_UP) if tif >= IOC else I(0))
+    put_good_head(s, n, I(ACCEPTED), instrument, account, I(CONTINUOUS), (w0 & 0x07070300) << 16, h[SEQ])
+    put_rest(s, n, price, qty, qty, I(0), I(0), I(0))
+    put_id(s, n, s.cmd, c + 4)
+    n += 1
+    if not crosses and tif < IOC:
+        join_window(s, row, g, x, price, offset)
+        return n
+    left = qty
+    if crosses:
+        if tif != FOK or fok_fills(
+            door(s), row, 1 - g, price, qty, I(s.n4[x * NODE4 + SMP_KEY]), (I(s.n4[x * NODE4 + FLAGS]) >> FLAG_SMP) & 7
+        ):
+            n, left = sweep(s, n, x, row, 1 - g, price, qty)
+            if h[CURSOR] != 0:
+                return n
+    return settle(s, n, x, row, g, price, left)
+
+
+@inline
+def named(s, c, account):
+    """The order that a cancel or amend names by its order_id or by its own client id alone; 0: no such, or not so."""
+    low = s.cmd[c + 8]
+    own = s.cmd[c + 4] | s.cmd[c + 5] | s.cmd[c + 6] | s.cmd[c + 7]
+    if s.cmd[c + 9] != 0 or (own != 0 and low != 0) or low < 0:
+        return I(0)
+    if low != 0:
+        return find_order(s, low)
+    e, _ = seek_id(s, account, fold_low(s.cmd, c + 4), s.cmd, c + 4)
+    return s.ids[root_of(s, e) * ENTRY_WORDS + ENTRY_PLACE] >> 32
+
+
+@inline
+def _leave_window(s, x, row, g, price):
+    """Take record x out of the queue of a price in the window."""
+    after = I(s.link[x * LINKS + NEXT])
+    before = I(s.link[x * LINKS + PREV])
+    s.link[before * LINKS + NEXT] = after
+    s.link[after * LINKS + PREV] = before
+    offset = price - s.ins[row + WINDOW_LO]
+    at = s.ins[row + BITS0 + g] + (offset >> 6)
+    # Whether a level runs empty is a toss-up; that its word does too, or that it was the best, is rare.
+    alone = U(1) if after == before else U(0)
+    word = s.bits[at] & inv(shl(alone, offset & 63))
+    s.bits[at] = word
+    if U(after ^ before) | min(word, U(s.ins[row + BEST + g] ^ price)) == U(0):
+        empty_window_level(door(s), row, g, price)
+
+
+@inline
+def _is_far(s, row, price):
+    """-1 if a price lies outside the window, otherwise zero."""
+    offset = price - s.ins[row + WINDOW_LO]
+    return (offset | (s.ins[row + WINDOW] - 1 - offset)) >> 63
+
+
+@inline
+def cancel(s, n, c):
+    """ORDER_CANCEL (R29)."""
+    account = s.cmd[c + 15] & 0xFFFFFFFF
+    x = named(s, c, account)
+    r4 = x * NODE4
+    flags = I(s.n4[r4 + FLAGS])
+    instrument = I(s.n4[r4 + INSTRUMENT])
+    row = instrument * INSTRUMENT_WORDS
+    price = I(s.n8[x * NODE8 + PRICE])
+    odd = (I(s.n4[r4 + ACCOUNT]) ^ account) | (s.ins[row + PHASE] ^ CONTINUOUS) | (flags & APART)
+    if x == 0 or (odd | _is_far(s, row, price)) != 0:
+        return cancel_any(door(s), n, c)
+    qty = I(s.n4[r4 + QTY])
+    leaves = I(s.n4[r4 + LEAVES])
+    _put(s, n, I(CANCELED), x, flags, instrument, account, I(REQUESTED) << 48)
+    put_rest(s, n, price, qty, I(0), qty - leaves, leaves, I(0))
+    _leave_window(s, x, row, (flags & 3) - 1, price)
+    release(s, x, I(ENDED_CANCELED))
+    return n + 1
+
+
+@inline
+def _put(s, n, kind, x, flags, instrument, account, attributes):
+    """The head and client id of an event about record x."""
+    put_good_head(s, n, kind, instrument, account, I(CONTINUOUS), attributes | order_attributes(flags),
+                  s.n8[x * NODE8 + ORDER_ID])  # fmt: skip
+    put_id(s, n, s.ids, I(s.n4[x * NODE4 + BEARS]) * ENTRY_WORDS)
+
+
+@inline
+def amend(s, n, c):
+    """ORDER_AMEND (R30-R32)."""
+    account = s.cmd[c + 15] & 0xFFFFFFFF
+    flags = (s.cmd[c] >> 40) & 255
+    x = named(s, c, account)
+    r4 = x * NODE4
+    has = I(s.n4[r4 + FLAGS])
+    instrument = I(s.n4[r4 + INSTRUMENT])
+    row = instrument * INSTRUMENT_WORDS
+    g = (has & 3) - 1
+    old_price = I(s.n8[x * NODE8 + PRICE])
+    old_qty = I(s.n4[r4 + QTY])
+    leaves = I(s.n4[r4 + LEAVES])
+    price = I(s.cmd[c + 2]) if flags & HAS_PRICE != 0 else old_price
+    total = I(s.cmd[c + 3]) if flags & HAS_QTY != 0 else old_qty
+    left = total - old_qty + leaves
+    owner = I(s.n4[r4 + ACCOUNT])
+    offset = price - I(s.ins[row + WINDOW_LO])
+    odd = (owner ^ account) | (flags & (HAS_STOP | HAS_EXPIRE | OFF_TICK)) | (has & (APART | ICEBERG))
+    odd |= _odd_terms(s, row, owner, price, total, offset) | _is_far(s, row, old_price)
+    odd |= ((total - 1) | (MAX_ORDER_QTY - total) | (left - 1)) >> 63
+    crosses = (price - I(s.ins[row + BEST + 1 - g])) * (1 - 2 * g) >= 0
+    if x == 0 or crosses or odd != 0 or flags & (HAS_PRICE | HAS_QTY) == 0:
+        return amend_any(door(s), n, c)
+
+    keeps = price == old_price and total <= old_qty
+    s.n4[r4 + QTY] = total
+    s.n4[r4 + LEAVES] = left
+    s.pos[position_at(s, account, instrument) + BUYS_OPEN + g] += left - leaves
+    _put(s, n, I(AMENDED), x, has, instrument, account, I(PRIORITY_KEPT << 16) if keeps else I(0))
+    put_rest(s, n, price, total, left, total - left, leaves, old_price)
+    if not keeps:
+        _leave_window(s, x, row, g, old_price)
+        s.n8[x * NODE8 + PRICE] = price
+        join_window(s, row, g, x, price, offset)
+    return n + 1
+
+
+__all__ = ["amend", "cancel", "named", "place"]
