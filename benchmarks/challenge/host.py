@@ -1,0 +1,350 @@
+"""The compiled half of the adapter: a message becomes a COMMAND row, which the core carries out; events become reports.
+
+`drive` takes messages strictly one after the other: row, core, reports, then the next.  The core is told so (BLIND) and
+does not look ahead.  What it runs is `engine.core.kernel.step`, the body of the loop that `engine.apply.apply` runs;
+nothing of it is left out: the duplicate check of client ids, owner, phase, limits and kill switches, self-match
+prevention (the one account has it set to none, or its orders could not trade), positions, full event rows.
+
+Client ids are text, as the schema wants: eight letters for an id of 32 bits, sixteen for a larger one.  An id that is
+used again after its order has ended, which our rules refuse for a trading day (R6), gets a counted suffix.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any, Final
+
+import numba
+import numpy as np
+from numba import types
+
+import engine
+from engine import kernel_cache
+from engine.apply import act_payload, new_state, run_block
+from engine.core.book import level_at
+from engine.core.kernel import resume, step
+from engine.core.lane import LANE, I, U, as_int64, inline, intrinsic, kernel, outline, shl, times
+from engine.core.layout import (
+    BASE,
+    BEST,
+    BLIND,
+    CAPACITY,
+    INSTRUMENT_WORDS,
+    LEAVES,
+    LINKS,
+    NEXT,
+    NO_BUY,
+    NO_SELL,
+    NODE4,
+    PENDING,
+    QTY,
+    SEQ,
+)  # fmt: skip
+from engine.core.memory import CMD, EV, core
+from engine.core.swift import named
+from engine.schema import (
+    COMMAND,
+    DUP,
+    EVENT,
+    HAS_PRICE,
+    HAS_QTY,
+    CommandKind,
+    EventKind,
+    Limits,
+    OrdStatus,
+    OrdType,
+    Smp,
+    Tick,
+    TimeInForce,
+)  # fmt: skip
+
+MIN_PRICE, MAX_PRICE, WINDOW = 0, (1 << 18) - 1, 1 << 18
+TICK: Final = Tick.parse("0.005")
+EVENT_ROOM: Final = 65_536
+MESSAGE_WORDS, REPORT_WORDS = 5, 8
+ORDER_ACK, TRADED, CANCEL_ACK, MODIFY_ACK, CANCEL_REJECT, MODIFY_REJECT = range(6)  # the challenge's report types
+
+ACCEPTED, TRADE, AMENDED = int(EventKind.ORDER_ACCEPTED), int(EventKind.TRADE), int(EventKind.ORDER_AMENDED)
+CANCELED, REJECTED, STATUS = int(EventKind.ORDER_CANCELED), int(EventKind.ORDER_REJECTED), int(EventKind.ORDER_STATUS)
+PLACE_ROW = (
+    int(CommandKind.ORDER_PLACE) | (1 << 8) | (int(OrdType.LIMIT) << 16) | (int(TimeInForce.GTC) << 24)
+    | (int(Smp.NONE) << 32) | (HAS_PRICE << 40)
+)  # fmt: skip
+TO_IOC = (int(TimeInForce.IOC) - int(TimeInForce.GTC)) << 24
+CANCEL_ROW = int(CommandKind.ORDER_CANCEL)
+AMEND_ROW = int(CommandKind.ORDER_AMEND) | ((HAS_PRICE | HAS_QTY) << 40)
+AMEND = int(CommandKind.ORDER_AMEND)
+ENDED = int(OrdStatus.FILLED)
+ACCOUNT, INSTRUMENT = 1, 1
+
+# Words of the adapter's own header
+RING, HEAD, TAIL, MASK, WRITTEN, TAIL_SEEN, PUBLISH, NAMES, AGAIN, AGAIN_MASK, AGAIN_COUNT = range(11)
+OWN_WORDS = 16
+AGAIN_SLOTS = 1 << 12
+LETTERS, NIBBLES = U(0x4141414141414141), U(0x0F0F0F0F0F0F0F0F)
+PAIRS, HALVES, LOW = U(0x00FF00FF00FF00FF), U(0x0000FFFF0000FFFF), U(0xFFFFFFFF)
+
+
+# The core's folder of kernels holds what is listed in it and nothing else; ours lie in another.
+_MINE: Final = f"{LANE}-challenge-{hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:8]}"
+_CACHE: Final = kernel_cache.prepare(_MINE)
+_config: Any = numba.config
+_THEIRS = _config.CACHE_DIR
+_config.CACHE_DIR = str(_CACHE)
+
+
+@intrinsic
+def _store_released(_context, place, value):
+    """Write a word that a thread which sees it may take all earlier writes to have been made by."""
+
+    def generate(context, builder, signature, arguments):
+        builder.store_atomic(arguments[1], arguments[0], "release", 8)
+        return context.get_dummy_value()
+
+    return types.void(place, value), generate
+
+
+@intrinsic
+def _load_acquired(_context, place):
+    def generate(context, builder, signature, arguments):
+        return builder.load_atomic(arguments[0], "acquire", 8)
+
+    return types.int64(place), generate
+
+
+@inline
+def _letters(half):
+    """32 bits as eight letters A to P."""
+    x = U(half)
+    x = (x | shl(x, 16)) & HALVES
+    x = (x | shl(x, 8)) & PAIRS
+    x = (x | shl(x, 4)) & NIBBLES
+    return I(x + LETTERS)
+
+
+@outline
+def _times_used(own, again, order_id):
+    """Where the count of an id that was used again stands, or where it would."""
+    i = I(times(order_id, U(0x9E3779B97F4A7C15)) >> U(50)) & own[AGAIN_MASK]
+    while again[2 * i + 1] != 0 and again[2 * i] != order_id:
+        i = (i + 1) & own[AGAIN_MASK]
+    return 2 * i
+
+
+@inline
+def _put_text(s, own, order_id):
+    """Write an order's client id into the command row."""
+    s.cmd[4] = _letters(U(order_id) & LOW)
+    high = I(U(order_id) >> U(32))
+    s.cmd[5] = _letters(U(high)) if high != 0 else I(0)
+    s.cmd[6] = 0
+    if own[AGAIN_COUNT] != 0:
+        again = as_int64(own[AGAIN])
+        used = again[_times_used(own, again, order_id) + 1]
+        if used != 0:
+            s.cmd[5] = _letters(U(high))
+            s.cmd[6] = _letters(U(used))
+
+
+@outline
+def _wait(own, written):
+    """Publish, and wait until the reader has made room for a cache line's worth of messages."""
+    head, tail = as_int64(own[HEAD]), as_int64(own[TAIL])
+    _store_released(head, written)
+    while written + own[PUBLISH] - _load_acquired(tail) > own[MASK] + 1:
+        pass
+    own[TAIL_SEEN] = _load_acquired(tail)
+    return I(0)
+
+
+@inline
+def _report(own, ring, kind, side, number, order_id, price, qty, maker, taker):
+    """Write one report into the ring, and publish every so many."""
+    w = own[WRITTEN]
+    r = (w & own[MASK]) * REPORT_WORDS
+    ring[r] = kind | (side << 8)
+    ring[r + 1] = number
+    ring[r + 2] = order_id
+    ring[r + 3] = price
+    ring[r + 4] = qty
+    ring[r + 5] = maker
+    ring[r + 6] = taker
+    ring[r + 7] = 0
+    w += 1
+    own[WRITTEN] = w
+    if w & (own[PUBLISH] - 1) == 0:
+        _store_released(as_int64(own[HEAD]), w)
+        if w + own[PUBLISH] - own[TAIL_SEEN] > own[MASK] + 1:
+            _wait(own, w)
+
+
+@inline
+def _tell(s, own, ring, names, n, number, order_id):
+    """Turn the first n EVENT rows into reports about message `number`."""
+    e = I(0)
+    while e < n:
+        at = e * 16
+        kind = (s.ev[at + 3] >> 32) & 255
+        side = ((s.ev[at + 4] >> 24) & 255) - 1
+        if kind == ACCEPTED:
+            names[s.ev[at + 5]] = order_id
+            _report(own, ring, I(ORDER_ACK), side, number, order_id, s.ev[at + 6], s.ev[at + 7], I(0), I(0))
+        elif kind == TRADE:
+            maker = names[s.ev[at + 11]]
+            _report(own, ring, I(TRADED), I(0), number, maker, s.ev[at + 6], s.ev[at + 7], maker, order_id)
+        elif kind == CANCELED:
+            _report(own, ring, I(CANCEL_ACK), side, number, order_id, s.ev[at + 6], s.ev[at + 14], I(0), I(0))
+        elif kind == AMENDED:
+            _report(own, ring, I(MODIFY_ACK), side, number, order_id, s.ev[at + 6], s.ev[at + 8], I(0), I(0))
+        elif kind == REJECTED:
+            refused = I(MODIFY_REJECT) if (s.ev[at + 4] >> 56) & 255 == AMEND else I(CANCEL_REJECT)
+            _report(own, ring, refused, I(0), number, order_id, I(0), I(0), I(0), I(0))
+        e += 1
+
+
+@outline
+def _again(own, order_id):
+    """Count another use of an id whose order has ended."""
+    again = as_int64(own[AGAIN])
+    at = _times_used(own, again, order_id)
+    again[at] = order_id
+    again[at + 1] += 1
+    own[AGAIN_COUNT] += 1
+    return I(0)
+
+
+@inline
+def _is_used_up(s, n):
+    """Whether the events say that the client id was that of an order that has ended (R6)."""
+    word = s.ev[4]
+    return n == 1 and (s.ev[3] >> 32) & 255 == STATUS and (word >> 16) & DUP != 0 and (word >> 48) & 255 >= ENDED
+
+
+@kernel
+def drive(handle, own_at, messages, count):
+    """Take `count` messages (40 bytes each) from an address, one after the other; reports go to the ring."""
+    s = core(as_int64(handle))
+    own = as_int64(own_at)
+    m = as_int64(messages)
+    ring, names = as_int64(own[RING]), as_int64(own[NAMES])
+    k = I(0)
+    while k < count * MESSAGE_WORDS:
+        kind = m[k] & 255
+        order_id = m[k + 1]
+        number = m[k + 2]
+        terms = m[k + 4]
+        _put_text(s, own, order_id)
+        s.cmd[13] += 1
+        s.cmd[14] += 1
+        s.cmd[2] = m[k + 3]
+        s.cmd[3] = terms & 0xFFFFFFFF
+        if kind == 0:
+            side = (terms >> 32) & 255
+            s.cmd[0] = (PLACE_ROW + (side << 8)) + (I(TO_IOC) if (terms >> 40) & 255 != 0 else I(0))
+        elif kind == 1:
+            s.cmd[0] = CANCEL_ROW
+        else:
+            s.cmd[0] = AMEND_ROW
+            # The challenge sets what is open, our amend the total: what is filled is the engine's to know.
+            x = named(s, I(0), I(ACCOUNT))
+            s.cmd[3] += I(s.n4[x * NODE4 + QTY]) - I(s.n4[x * NODE4 + LEAVES])
+        n = step(s, I(0), I(0))
+        if kind == 0 and _is_used_up(s, n):
+            _again(own, order_id)
+            continue
+        _tell(s, own, ring, names, n, number, order_id)
+        while s.h[PENDING] != 0:
+            s.h[BASE] -= n
+            n = resume(s, I(0))
+            _tell(s, own, ring, names, n, number, order_id)
+        k += MESSAGE_WORDS
+    return I(0)
+
+
+@kernel
+def query(handle, what, price, side):
+    """Best bid (0), best ask (1), or the open lots of a price (2), from the engine's own book."""
+    s = core(as_int64(handle))
+    row = I(INSTRUMENT * INSTRUMENT_WORDS)
+    if what < 2:
+        best = s.ins[row + BEST + what]
+        if best == NO_BUY:
+            return I(-(1 << 63))
+        return I((1 << 63) - 1) if best == NO_SELL else best
+    if price < MIN_PRICE or price > MAX_PRICE or side < 0 or side > 1:
+        return I(0)
+    level = level_at(s, row, side, price)
+    lots = I(0)
+    x = I(s.link[level * LINKS + NEXT])
+    while x != level:
+        lots += I(s.n4[x * NODE4 + LEAVES])
+        x = I(s.link[x * LINKS + NEXT])
+    return lots
+
+
+_config.CACHE_DIR = _THEIRS
+
+
+def sources_digest() -> str:
+    """sha256 over the core's sources, name and text."""
+    found = hashlib.sha256()
+    for path in sorted((Path(engine.__file__).parent / "core").glob("*.py")):
+        found.update(path.name.encode() + path.read_bytes())
+    return found.hexdigest()
+
+
+def _native(function: Any) -> int:
+    """Address of a compiled kernel: int32 f(int64 *result, void **error, int64 arguments ...)."""
+    compiled = next(iter(function.overloads.values()))
+    address: int = compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
+    return address
+
+
+_KEPT: list[Any] = []  # what compiled code holds addresses of
+
+
+def build(ring: int, head: int, tail: int, slots: int, publish: int, orders: int) -> tuple[int, ...]:
+    """An open venue with one instrument and one account for up to `orders` new orders and four times as many commands.
+
+    ring, head, tail: addresses of `slots` reports (a power of two) and of the two counters; publish: reports between
+    two publications (a power of two).  Returns the addresses (drive, query, handle, own header)."""
+    state = new_state(Limits(instruments=1, accounts=1, orders=1 << 20, levels=2 * WINDOW, day_ids=orders))
+    terms: tuple[tuple[CommandKind, dict[str, Any]], ...] = (
+        (CommandKind.ACCOUNT_DEFINE, {"account": "A1", "member": "M1", "owner": "B1"}),
+        (CommandKind.INSTRUMENT_DEFINE, {
+            "symbol": "X", "ccy": "USD", "unit": "share", "contract_size": 1, "tick": "0.005",
+            "min_price": TICK.text(MIN_PRICE), "max_price": TICK.text(MAX_PRICE), "window_ticks": WINDOW,
+            "max_order_qty": 1_000_000_000,
+        }),
+        (CommandKind.PHASE_SET, {"symbol": "X", "phase": "continuous"}),
+    )  # fmt: skip
+    for seq, (kind, what) in enumerate(terms, 1):
+        row = np.zeros(1, COMMAND)
+        payload = act_payload(what)
+        row["kind"], row["seq"], row["time"], row["target_hi"] = kind, seq, seq, len(payload)
+        events = run_block(state, row, payload)
+        assert (events["code"] == 0).all(), f"refused: {what}"
+    arrays = state.arrays
+    command = np.zeros(16, np.int64)
+    command[1], command[13], command[14], command[15] = INSTRUMENT, len(terms), len(terms), ACCOUNT
+    rows = np.zeros(EVENT_ROOM, EVENT)
+    rows.view(np.int64)[:] = 0
+    names = np.zeros(4 * orders + len(terms) + 1, np.int64)
+    names[:] = 0
+    again = np.zeros(2 * AGAIN_SLOTS, np.int64)
+    own = np.zeros(OWN_WORDS, np.int64)
+    own[RING], own[HEAD], own[TAIL], own[MASK], own[PUBLISH] = ring, head, tail, slots - 1, publish
+    own[NAMES], own[AGAIN], own[AGAIN_MASK] = names.ctypes.data, again.ctypes.data, AGAIN_SLOTS - 1
+    h = arrays.h
+    h[CMD], h[EV] = command.ctypes.data, rows.ctypes.data
+    h[BLIND], h[CAPACITY] = 1, EVENT_ROOM
+    assert h[SEQ] == len(terms)
+    arrays.touch()
+    handle = h.ctypes.data
+    drive(handle, own.ctypes.data, 0, 0)
+    query(handle, 0, 0, 0)
+    if not kernel_cache.is_sealed(_CACHE):
+        kernel_cache.seal(_CACHE)
+    _KEPT.extend((state, command, rows, names, again, own))
+    return _native(drive), _native(query), handle, own.ctypes.data
