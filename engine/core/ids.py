@@ -80,7 +80,7 @@ def fold_high(words, at):
 @inline
 def _group(key, account, mask):
     """Group of the table where the search for an account's id starts; the account spreads equal texts."""
-    return (key ^ (account * 0x9E3779B1)) & mask
+    return I(key ^ (I(account) * 0x9E3779B1)) & mask
 
 
 @inline
@@ -98,7 +98,7 @@ def _tag(key):
 @inline
 def _alike(group, tag):
     """Top bits of the bytes of a group that may be this tag; the lowest of them is."""
-    x = group ^ tag
+    x = U(group) ^ tag
     return (x - ONES) & inv(x) & HIGH
 
 

@@ -106,7 +106,7 @@ def _odd_terms(s, row, account, price, qty, offset):
 def place(s, n, c):
     """ORDER_PLACE."""
     h = s.h
-    w0 = s.cmd[c]
+    w0 = I(s.cmd[c])
     qty = I(s.cmd[c + 3])
     instrument = s.cmd[c + 1] & 0xFFFFFFFF
     account = s.cmd[c + 15] & 0xFFFFFFFF
