@@ -80,7 +80,7 @@ def fold_high(words, at):
 @inline
 def _group(key, account, mask):
     """Group of the table where the search for an account's id starts; the account spreads equal texts."""
-    return I(key ^ (I(account) * 0x9E3779B1)) & mask
+    return (I(key) ^ (I(account) * 0x9E3779B1)) & I(mask)
 
 
 @inline
