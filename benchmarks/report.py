@@ -12,7 +12,7 @@ from benchmarks.measure import RESULTS, ROOT
 REPORT: Final = ROOT / "benchmarks" / "RESULTS.md"
 README: Final = ROOT / "README.md"
 FIGURES: Final = ("<!-- figures: written by python -m benchmarks.run -->\n", "<!-- end of figures -->\n")
-BENCHES: Final = ("kernel", "versions", "auction", "journal", "wire", "feed", "real_flow")
+BENCHES: Final = ("kernel", "limit", "versions", "auction", "journal", "wire", "feed", "real_flow")
 
 Result = dict[str, Any]
 
@@ -68,6 +68,9 @@ def targets(results: dict[str, Result]) -> list[list[str]]:
         for name, found in workloads.items():
             call = found["one_call"]["p50_ns"]
             promise(f"one-command call, {name}: under 2 µs at the median", f"{call / 1000:.2f} µs", call < 2_000)
+    for name, found in results.get("limit", {}).get("mixes", {}).items():
+        times = found["times_floor"]
+        promise(f"{name}: at most 1.6 times the floor in C", spread(times), times["median"] <= 1.6)
     for name, found in results.get("versions", {}).get("workloads", {}).items():
         share = found["share"]
         text = f"{name}: at least 0.65 of the throughput before phases, auctions, limits and margin"
@@ -136,6 +139,28 @@ def kernel(result: Result) -> list[str]:
         figures = [number(call[key] / 1000) for key in ("p50_ns", "p99_ns", "p999_ns", "max_ns")]
         rows.append([name, *figures, number(call["cpu_ns"] / 1000), f"{call['calls']:,}"])
     return lines + table(["workload", "p50 µs", "p99 µs", "p99.9 µs", "max µs", "mean CPU µs", "calls"], rows)
+
+
+def limit(result: Result) -> list[str]:
+    """The core beside the floor."""
+    lines = [
+        "## Beside the floor of the possible",
+        "",
+        f"The core with every gate, and the same algorithm in C without any rule ({result['compiler']},",
+        f"`{result['flags']}`), reading the same commands and writing the same events, byte for byte; blocks of",
+        f"{result['block']:,}, thread CPU time, ns a command, interleaved rounds. The floor looks orders and client ids",
+        "up, and has no gates, no positions, no memory of ended client ids and no hand-over from Python. The aim is",
+        "1.25 times the floor.",
+        "",
+    ]
+    rows = []
+    for name, found in result["mixes"].items():
+        times = found["times_floor"]
+        figures = [spread(found["floor_ns"]), spread(found["core_ns"]), spread(times)]
+        extremes = f"{number(times['min'])}–{number(times['max'])}"
+        rows.append([f"{name} ({found['resident']:,})", *figures, extremes, f"`{found['events_sha256'][:12]}`"])
+    heads = ["mix (resident)", "floor", "core", "times the floor", "least and most", "events sha256"]
+    return lines + table(heads, rows)
 
 
 def versions(result: Result) -> list[str]:
@@ -280,7 +305,7 @@ def render(results: dict[str, Result]) -> str:
         )
     if promised := targets(results):
         lines += ["", "## Promises", "", *table(["promise", "measured", ""], promised)]
-    sections = (kernel, versions, auction, journal, wire, feed, real_flow)
+    sections = (kernel, limit, versions, auction, journal, wire, feed, real_flow)
     for name, section in zip(BENCHES, sections, strict=True):
         if name in results:
             lines += section(results[name])

@@ -14,14 +14,17 @@ from benchmarks import (
     bench_feed,
     bench_journal,
     bench_kernel,
+    bench_limit,
     bench_versions,
     bench_wire,
     real_flow,
     report,
 )
+from benchmarks.limit.floor import NO_COMPILER
 from benchmarks.measure import ROOT, progress, save
 
 FLOW_FOLDER: Final = ROOT.parent / "shared" / "data"
+LEFT_OUT: Final = {"limit": NO_COMPILER, "real_flow": f"no order flow in {FLOW_FOLDER}"}  # why, where that may be
 
 
 def flow(*, quick: bool, folder: Path = FLOW_FOLDER) -> dict[str, Any] | None:
@@ -37,6 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     """The command line; 1 if the two matchers differ on real flow (every bench asserts its own result)."""
     benches: dict[str, Callable[[bool, Path | None], dict[str, Any] | None]] = {
         "kernel": lambda quick, _: bench_kernel.run(quick=quick),
+        "limit": lambda quick, _: bench_limit.run(quick=quick),
         "versions": lambda quick, _: bench_versions.run(quick=quick),
         "auction": lambda quick, _: bench_auction.run(quick=quick),
         "journal": lambda quick, folder: bench_journal.run(quick=quick, folder=folder),
@@ -58,7 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
         start = time.monotonic()
         found = benches[name](options.quick, options.folder)
         if found is None:
-            print(f"  left out: no order flow in {FLOW_FOLDER}", file=sys.stderr)
+            print(f"  left out: {LEFT_OUT[name]}", file=sys.stderr)
             continue
         same &= all(row.get("same", True) for row in found.get("rows", ()))
         print(f"  {save(name, found).relative_to(ROOT)} in {time.monotonic() - start:.0f} s", file=sys.stderr)

@@ -12,40 +12,50 @@
 #include "rows.h"
 
 #include <stdlib.h>
+#ifdef __AVX2__
+#include <immintrin.h>
+#endif
 #include <sys/mman.h>
 
 #define MAX_INSTRUMENTS 256
 #define MAX_WINDOW (1 << 18) /* one word on top of two tiers of 64 */
 #define LARGE_PAGE (2l << 20)
+#define RECORD_BITS 24 /* of a place in the table of client ids; the others are of the hash */
+#define RECORD ((1u << RECORD_BITS) - 1)
+#define BUCKET 16      /* places of that table in one line: 15 ids, and */
+#define PASSED 15      /* how many found them taken and went on to the next line */
+#define TAKEN_BY_IDS 0x7fffu
 #ifndef LOOK_FROM
-#define LOOK_FROM 16384 /* live orders from which on most lines are not in the cache when they are needed */
+#define LOOK_FROM 6144 /* live orders from which on most lines are not in the nearest caches when they are needed */
 #endif
 #ifndef FAR
 #define FAR 12 /* how many commands ahead: where an order is looked up, */
 #define NEAR 8 /* the order, */
 #define SOON 4 /* and its neighbours */
 #endif
+#define ROWS_AHEAD 24 /* and their rows, in books of any size */
 
 typedef struct {
     int32_t next, prev;
 } Link;
 
 typedef struct {
-    uint64_t *tier0[2], *tier1[2]; /* by side; a bit of a higher tier says that a word of the lower is not zero */
-    uint64_t tier2[2];
-    int32_t best[2];               /* offset in the window; -1: no buy, width: no sell */
-    int32_t low, width, levels;    /* lowest price, prices, and the record of the level at offset 0 */
-} Instrument;
+    uint64_t *tier0, *tier1;    /* words by 2 * number + side; a bit says that a word of the tier below is not zero */
+    uint64_t tier2[2];          /* by side, as is: */
+    int32_t best[2];            /* offset in the window; -1: no buy, width: no sell */
+    int32_t low, width, levels; /* lowest price, prices, and the record of the level at offset 0 */
+} __attribute__((aligned(64))) Instrument;
 
 typedef struct {
     Link *link;                    /* by record: price levels first, then orders; record 0 is none */
     Order *order;                  /* by record, those of the levels unused (and so never touched) */
     int32_t *direct;               /* youngest live order by the low bits of its order id */
-    uint64_t *client;              /* hash of account and client id (upper half), record (lower half); 0: free */
+    uint32_t *client;              /* by the hash of account and client id: lines of 15 records */
     Instrument *instrument;
-    int64_t direct_mask, client_mask;
-    int32_t client_shift, free, fresh, base, live, instruments;
+    int64_t direct_mask, client_words;
+    int32_t client_shift, free, fresh, live, instruments;
     int64_t now, trades;
+    const Event *room;             /* where the events of trades have to end, so that there is room for all others */
     int64_t orders, levels, bytes;
 } Book;
 
@@ -65,28 +75,32 @@ static void *reserve(Book *b, int64_t bytes) {
     return begin;
 }
 
+void floor_close(Book *b);
+
 /* A book for so many live orders and so many prices of all instruments; 0 if there is no memory for it. */
 Book *floor_open(int64_t orders, int64_t levels) {
     Book *b = calloc(1, sizeof *b);
-    if (!b)
+    if (!b || levels + orders > (int64_t)RECORD)
         return 0;
     int64_t bits = 6;
     while (1ll << bits < 2 * orders)
         bits++;
     b->orders = orders;
     b->levels = levels;
-    b->client_mask = (1ll << bits) - 1;
-    b->client_shift = (int32_t)(32 - bits);
+    b->client_words = 1ll << bits;
+    b->client_shift = (int32_t)(64 + 4 - bits);
     b->direct_mask = (2ll << bits) - 1;
-    b->base = b->fresh = (int32_t)levels + 1;
-    b->instruments = 0;
+    b->fresh = (int32_t)levels + 1;
     b->trades = 1;
     b->link = reserve(b, (levels + orders + 1) * sizeof(Link));
     b->order = reserve(b, (levels + orders + 1) * sizeof(Order));
     b->direct = reserve(b, (b->direct_mask + 1) * sizeof(int32_t));
-    b->client = reserve(b, (b->client_mask + 1) * sizeof(uint64_t));
-    b->instrument = calloc(MAX_INSTRUMENTS + 1, sizeof(Instrument));
-    return b->link && b->order && b->direct && b->client && b->instrument ? b : 0;
+    b->client = reserve(b, b->client_words * sizeof(uint32_t));
+    b->instrument = aligned_alloc(64, (MAX_INSTRUMENTS + 1) * sizeof(Instrument));
+    if (b->link && b->order && b->direct && b->client && b->instrument)
+        return b;
+    floor_close(b);
+    return 0;
 }
 
 /* The next instrument (numbers begin at 1): `width` prices from `low` on; its number, or 0 if it does not fit. */
@@ -97,10 +111,10 @@ int32_t floor_add(Book *b, int32_t low, int32_t width) {
     if (b->instruments == MAX_INSTRUMENTS || width < 1 || width > MAX_WINDOW || used + width > b->levels)
         return 0;
     Instrument *in = &b->instrument[++b->instruments];
-    for (int side = BUY; side <= SELL; side++) {
-        in->tier0[side] = calloc(width / 64 + 1, 8);
-        in->tier1[side] = calloc(width / 4096 + 1, 8);
-    }
+    in->tier0 = calloc(width / 64 + 1, 16);
+    in->tier1 = calloc(width / 4096 + 1, 16);
+    if (!in->tier0 || !in->tier1)
+        return 0;
     in->low = low;
     in->width = width;
     in->levels = 1 + used;
@@ -119,19 +133,19 @@ int64_t floor_live(const Book *b) { return b->live; }
 /* Lowest occupied offset above p, or the window's width. */
 static int32_t above(const Instrument *in, int side, int32_t p) {
     int32_t w = p >> 6;
-    uint64_t bits = in->tier0[side][w] & (~1ull << (p & 63));
+    uint64_t bits = in->tier0[2 * w + side] & (~1ull << (p & 63));
     if (!bits) {
         int32_t j = w >> 6;
-        bits = in->tier1[side][j] & (~1ull << (w & 63));
+        bits = in->tier1[2 * j + side] & (~1ull << (w & 63));
         if (!bits) {
             bits = in->tier2[side] & (~1ull << j);
             if (!bits)
                 return in->width;
             j = __builtin_ctzll(bits);
-            bits = in->tier1[side][j];
+            bits = in->tier1[2 * j + side];
         }
         w = j * 64 + __builtin_ctzll(bits);
-        bits = in->tier0[side][w];
+        bits = in->tier0[2 * w + side];
     }
     return w * 64 + __builtin_ctzll(bits);
 }
@@ -139,19 +153,19 @@ static int32_t above(const Instrument *in, int side, int32_t p) {
 /* Highest occupied offset below p, or -1. */
 static int32_t below(const Instrument *in, int side, int32_t p) {
     int32_t w = p >> 6;
-    uint64_t bits = in->tier0[side][w] & ((1ull << (p & 63)) - 1);
+    uint64_t bits = in->tier0[2 * w + side] & ((1ull << (p & 63)) - 1);
     if (!bits) {
         int32_t j = w >> 6;
-        bits = in->tier1[side][j] & ((1ull << (w & 63)) - 1);
+        bits = in->tier1[2 * j + side] & ((1ull << (w & 63)) - 1);
         if (!bits) {
             bits = in->tier2[side] & ((1ull << j) - 1);
             if (!bits)
                 return -1;
             j = 63 - __builtin_clzll(bits);
-            bits = in->tier1[side][j];
+            bits = in->tier1[2 * j + side];
         }
         w = j * 64 + 63 - __builtin_clzll(bits);
-        bits = in->tier0[side][w];
+        bits = in->tier0[2 * w + side];
     }
     return w * 64 + 63 - __builtin_clzll(bits);
 }
@@ -166,7 +180,7 @@ ALWAYS int crosses(const Instrument *in, int side, int32_t p) { return (p - in->
 /* The level at offset p has become empty and its bit is cleared: clear what lies above it, find the next best. */
 ALWAYS void vacate(Instrument *in, int side, int32_t p) {
     int32_t w = p >> 6;
-    if (in->tier0[side][w] == 0 && (in->tier1[side][w >> 6] &= ~(1ull << (w & 63))) == 0)
+    if (in->tier0[2 * w + side] == 0 && (in->tier1[2 * (w >> 6) + side] &= ~(1ull << (w & 63))) == 0)
         in->tier2[side] &= ~(1ull << (w >> 6));
     if (in->best[side] == p)
         in->best[side] = next_best(in, side, p);
@@ -178,8 +192,8 @@ ALWAYS void join(Book *b, Instrument *in, int side, int32_t x, int32_t p) {
     b->link[x].prev = last;
     b->link[last].next = x;
     b->link[level].prev = x;
-    in->tier0[side][w] |= 1ull << (p & 63);
-    in->tier1[side][w >> 6] |= 1ull << (w & 63);
+    in->tier0[2 * w + side] |= 1ull << (p & 63);
+    in->tier1[2 * (w >> 6) + side] |= 1ull << (w & 63);
     in->tier2[side] |= 1ull << (w >> 6);
     int32_t best = in->best[side];
     in->best[side] = (p - best) * (1 - 2 * side) > 0 ? p : best;
@@ -190,8 +204,8 @@ ALWAYS void leave(Book *b, Instrument *in, int side, int32_t x, int32_t p) {
     b->link[prev].next = next;
     b->link[next].prev = prev;
     /* Whether the level is empty now is a toss-up; that its word is too, or that it was the best, is rare. */
-    uint64_t alone = next == prev, word = in->tier0[side][p >> 6] & ~(alone << (p & 63));
-    in->tier0[side][p >> 6] = word;
+    uint64_t alone = next == prev, word = in->tier0[2 * (p >> 6) + side] & ~(alone << (p & 63));
+    in->tier0[2 * (p >> 6) + side] = word;
     uint64_t other = (uint32_t)(in->best[side] ^ p);
     if (((uint32_t)(next ^ prev) | (word < other ? word : other)) == 0)
         vacate(in, side, p);
@@ -207,38 +221,59 @@ ALWAYS uint64_t hash_of(const Text *text, uint64_t account) {
     return m * 0x9FB21C651E98DF25ull;
 }
 
-ALWAYS int64_t home(const Book *b, uint64_t hash) { return hash >> 32 >> b->client_shift; }
+ALWAYS uint32_t *home(const Book *b, uint64_t hash) { return b->client + (hash >> b->client_shift) * BUCKET; }
 
-ALWAYS void remember(Book *b, uint64_t hash, int32_t x) {
-    int64_t i = home(b, hash);
-    while (b->client[i])
-        i = (i + 1) & b->client_mask;
-    b->client[i] = hash >> 32 << 32 | (uint32_t)x;
+/* Which of the 16 words of a bucket are `value` under `bits`, the first in bit 0. */
+ALWAYS uint32_t places(const uint32_t *bucket, uint32_t value, uint32_t bits) {
+#ifdef __AVX2__
+    __m256i sought = _mm256_set1_epi32((int)value), under = _mm256_set1_epi32((int)bits);
+    __m256i low = _mm256_and_si256(_mm256_load_si256((const __m256i *)bucket), under);
+    __m256i high = _mm256_and_si256(_mm256_load_si256((const __m256i *)bucket + 1), under);
+    return (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpeq_epi32(low, sought))) |
+           (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpeq_epi32(high, sought))) << 8;
+#else
+    uint32_t found = 0;
+    for (int k = 0; k < BUCKET; k++)
+        found |= (uint32_t)((bucket[k] & bits) == value) << k;
+    return found;
+#endif
 }
 
-/* Give a place back and close the gap, so that a search may stop at the first free place. */
-ALWAYS void forget(Book *b, int32_t x) {
-    int64_t i = home(b, hash_of(&b->order[x].text, b->order[x].account)), mask = b->client_mask;
-    while ((uint32_t)b->client[i] != (uint32_t)x)
-        i = (i + 1) & mask;
-    for (int64_t j = (i + 1) & mask; b->client[j]; j = (j + 1) & mask) {
-        if (((j - home(b, b->client[j])) & mask) >= ((j - i) & mask)) {
-            b->client[i] = b->client[j];
-            i = j;
-        }
+ALWAYS uint32_t *after(const Book *b, uint32_t *bucket) {
+    bucket += BUCKET;
+    return bucket == b->client + b->client_words ? b->client : bucket;
+}
+
+ALWAYS void remember(Book *b, uint64_t hash, int32_t x) {
+    uint32_t *bucket = home(b, hash), free;
+    while (__builtin_expect((free = places(bucket, 0, ~0u) & TAKEN_BY_IDS) == 0, 0)) {
+        bucket[PASSED]++;
+        bucket = after(b, bucket);
     }
-    b->client[i] = 0;
+    bucket[__builtin_ctz(free)] = (uint32_t)x | (uint32_t)hash << RECORD_BITS;
+}
+
+ALWAYS void forget(Book *b, int32_t x) {
+    uint32_t *bucket = home(b, hash_of(&b->order[x].text, b->order[x].account)), found;
+    while (__builtin_expect((found = places(bucket, (uint32_t)x, RECORD) & TAKEN_BY_IDS) == 0, 0)) {
+        bucket[PASSED]--;
+        bucket = after(b, bucket);
+    }
+    bucket[__builtin_ctz(found)] = 0;
 }
 
 static int32_t find_client(const Book *b, const Text *text, uint64_t account) {
     uint64_t hash = hash_of(text, account);
-    for (int64_t i = home(b, hash); b->client[i]; i = (i + 1) & b->client_mask) {
-        int32_t x = (int32_t)b->client[i];
-        if ((b->client[i] ^ hash) >> 32 == 0 && b->order[x].account == account &&
-            memcmp(&b->order[x].text, text, sizeof *text) == 0)
-            return x;
+    for (uint32_t *bucket = home(b, hash);; bucket = after(b, bucket)) {
+        uint32_t alike = places(bucket, (uint32_t)hash << RECORD_BITS, ~RECORD) & TAKEN_BY_IDS;
+        for (; alike; alike &= alike - 1) {
+            int32_t x = (int32_t)(bucket[__builtin_ctz(alike)] & RECORD);
+            if (b->order[x].account == account && memcmp(&b->order[x].text, text, sizeof *text) == 0)
+                return x;
+        }
+        if (bucket[PASSED] == 0)
+            return 0;
     }
-    return 0;
 }
 #endif
 
@@ -286,15 +321,18 @@ ALWAYS void look_along(const Book *b, int32_t next) {
     __builtin_prefetch(&b->order[b->link[b->link[next].next].next], 1);
     __builtin_prefetch(&b->direct[o->order_id & b->direct_mask], 1);
 #if ROWS == 128
-    __builtin_prefetch(&b->client[home(b, hash_of(&o->text, o->account))], 1);
+    __builtin_prefetch(home(b, hash_of(&o->text, o->account)), 1);
 #endif
 }
 
-/* Trade `taker` with the other side as far as offset `limit`; lots left.  Levels below `base` are sentinels. */
+/* Trade `taker`, which crosses, with the other side as far as offset `limit`; *left: its lots.  The event after the
+   last, or 0 if there might be no room: there are no more trades than lots or live orders. */
 ALWAYS Event *sweep(Book *b, Instrument *in, Event *e, const Told *t, const Order *taker, int side, int32_t limit,
                     int32_t *left, const int looks) {
     int32_t q = *left;
     const int other = 1 - side;
+    if (b->room - e < q && b->room - e < b->live)
+        return 0;
     do {
         int32_t p = in->best[other], level = in->levels + p, x = b->link[level].next;
         for (;;) {
@@ -316,7 +354,7 @@ ALWAYS Event *sweep(Book *b, Instrument *in, Event *e, const Told *t, const Orde
         b->link[level].next = x;
         b->link[x].prev = level;
         if (x == level) {
-            in->tier0[other][p >> 6] &= ~(1ull << (p & 63));
+            in->tier0[2 * (p >> 6) + other] &= ~(1ull << (p & 63));
             vacate(in, other, p);
         }
     } while (q > 0 && crosses(in, side, limit));
@@ -352,7 +390,7 @@ ALWAYS Event *place(Book *b, const Command *c, Event *e, uint64_t hash, const in
 #endif
         if (crosses(in, side, p) && (tif != FOK || fills(b, in, side, p, left)))
             e = sweep(b, in, e, &t, &taker, side, p, &left, looks);
-        if (left == 0)
+        if (left == 0 || !e)
             return e;
         if (tif >= IOC) {
             taker.leaves = left;
@@ -425,6 +463,8 @@ ALWAYS Event *amend(Book *b, const Command *c, Event *e, const int looks) {
     if (crosses(in, side, p)) {
         e = sweep(b, in, e, &t, o, side, p, &left, looks);
         o->leaves = left;
+        if (!e)
+            return 0;
         if (left == 0) {
             release(b, x);
             return e;
@@ -442,7 +482,7 @@ ALWAYS void look_far(const Book *b, const Command *c, uint64_t *hash) {
     if (is_place(c)) {
 #if ROWS == 128
         *hash = hash_of(&c->cl_ord_id, (uint32_t)c->account);
-        __builtin_prefetch(&b->client[home(b, *hash)], 1);
+        __builtin_prefetch(home(b, *hash), 1);
 #endif
     } else
         __builtin_prefetch(&b->direct[named_id(c) & b->direct_mask], 1);
@@ -473,20 +513,23 @@ ALWAYS void look_soon(const Book *b, const Command *c) {
         __builtin_prefetch(&b->link[b->link[x].prev], 1);
         if (is_cancel(c)) {
 #if ROWS == 128
-            __builtin_prefetch(&b->client[home(b, hash_of(&b->order[x].text, b->order[x].account))], 1);
+            __builtin_prefetch(home(b, hash_of(&b->order[x].text, b->order[x].account)), 1);
 #endif
         }
     }
 }
 
-/* Commands [0, count) of one block; the event after the last, or 0 where `room` might not do (*count: at which). */
+/* Commands [0, count) of one block; the event after the last, or 0 if there might be no room (*count: at which). */
 ALWAYS Event *run_block(Book *b, const Command *c, int64_t *count, Event *e, const Event *room, const int looks) {
     uint64_t hashes[16] = {0};
     const int64_t high = *count;
+    b->room = room - 2 * high; /* no command makes more than two events besides its trades */
     if (looks)
         for (int64_t i = 0; i < high && i < FAR; i++)
             look_far(b, c + i, &hashes[i & 15]);
     for (int64_t i = 0; i < high; i++) {
+        for (size_t line = 0; line < sizeof *c; line += 64)
+            __builtin_prefetch((const char *)(c + i + ROWS_AHEAD) + line);
         if (looks) {
             if (i + FAR < high)
                 look_far(b, c + i + FAR, &hashes[(i + FAR) & 15]);
@@ -494,12 +537,6 @@ ALWAYS Event *run_block(Book *b, const Command *c, int64_t *count, Event *e, con
                 look_near(b, c + i + NEAR);
             if (i + SOON < high)
                 look_soon(b, c + i + SOON);
-        }
-        /* A command makes two events at most besides its trades, and no more trades than lots or live orders. */
-        int64_t left = room - e - 2;
-        if (left < b->live && left < (is_cancel(c + i) ? 0 : qty_of(c + i))) {
-            *count = i;
-            return 0;
         }
         if (is_place(c + i)) {
 #if ROWS == 128
@@ -512,6 +549,10 @@ ALWAYS Event *run_block(Book *b, const Command *c, int64_t *count, Event *e, con
             e = cancel(b, c + i, e);
         else
             e = amend(b, c + i, e, looks);
+        if (!e) {
+            *count = i;
+            return 0;
+        }
         mark_last(e);
     }
     return e;
@@ -534,12 +575,15 @@ static __attribute__((noinline)) Event *run_large(Book *book, const Command *c, 
 }
 
 /* Carry out commands[first:last] in blocks of `block`; each writes its events from the start of `events`, which has
-   place for `room`.  How many events were written, all blocks together; or -1 - i if command i might need more room. */
+   place for `room`.  How many events were written, all blocks together; or -1 - i if command i
+   might need more room, and the book is of no use any more. */
 int64_t floor_run(Book *b, const Command *commands, int64_t first, int64_t last, int64_t block, Event *events,
                   int64_t room) {
     int64_t written = 0;
     for (int64_t i = first; i < last; i += block) {
         int64_t count = last - i < block ? last - i : block;
+        if (room < 2 * count)
+            return -1 - i;
         Event *end = b->live < LOOK_FROM ? run_small(b, commands + i, &count, events, events + room)
                                          : run_large(b, commands + i, &count, events, events + room);
         if (!end)
@@ -559,12 +603,11 @@ void floor_close(Book *b) {
     if (b->direct)
         munmap(b->direct, ((b->direct_mask + 1) * 4 + 2 * LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE);
     if (b->client)
-        munmap(b->client, ((b->client_mask + 1) * 8 + 2 * LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE);
-    for (int32_t i = 1; b->instrument && i <= b->instruments; i++)
-        for (int side = BUY; side <= SELL; side++) {
-            free(b->instrument[i].tier0[side]);
-            free(b->instrument[i].tier1[side]);
-        }
+        munmap(b->client, (b->client_words * 4 + 2 * LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE);
+    for (int32_t i = 1; b->instrument && i <= b->instruments; i++) {
+        free(b->instrument[i].tier0);
+        free(b->instrument[i].tier1);
+    }
     free(b->instrument);
     free(b);
 }

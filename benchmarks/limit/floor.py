@@ -43,12 +43,16 @@ def compiler_version(compiler: str) -> str:
     return done.stdout.partition("\n")[0]
 
 
-def build(folder: Path, compiler: str, *, rows: int = 128) -> Path:
-    """Compile the floor into `folder`; the library.  rows: bytes of a row, 128 (the exchange's) or 32 (a plain book's).
+def build(folder: Path, compiler: str, *, rows: int = 128, look_from: int | None = None) -> Path:
+    """Compile the floor into `folder`; the library.
 
-    Raises subprocess.CalledProcessError if the compiler refuses, with what it said in `stderr`."""
-    library = folder / f"floor{rows}.so"
-    line = [compiler, *FLAGS, f"-DROWS={rows}", str(SOURCE), "-o", str(library)]
+    rows: bytes of a row, 128 (the exchange's) or 32 (a plain book's, without client ids and accounts); look_from: live
+    orders from which on it looks ahead, if not where that was found to pay.  Raises subprocess.CalledProcessError if
+    the compiler refuses, with what it said in `stderr`.
+    """
+    library = folder / f"floor{rows}-{look_from}.so"
+    defines = [f"-DROWS={rows}", *([] if look_from is None else [f"-DLOOK_FROM={look_from}"])]
+    line = [compiler, *FLAGS, *defines, str(SOURCE), "-o", str(library)]
     subprocess.run(line, check=True, capture_output=True, text=True)
     return library
 
