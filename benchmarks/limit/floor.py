@@ -86,7 +86,7 @@ def refusal(rows: Rows, instruments: int, low: int, high: int) -> str:
     lots = rows["order_qty"][place | (amend & (rows["flags"] & HAS_QTY != 0))]
     last = TimeInForce.FOK
     cases = (
-        (~(place | amend | (kind == CommandKind.ORDER_CANCEL)), "kind"),
+        (~np.isin(kind, (CommandKind.ORDER_PLACE, CommandKind.ORDER_CANCEL, CommandKind.ORDER_AMEND)), "kind"),
         (place & (rows["ord_type"] != OrdType.LIMIT), "order type"),
         (place & ((rows["time_in_force"] < TimeInForce.DAY) | (rows["time_in_force"] > last)), "time in force"),
         (place & ((rows["side"] < 1) | (rows["side"] > 2)), "side"),
@@ -98,8 +98,8 @@ def refusal(rows: Rows, instruments: int, low: int, high: int) -> str:
         (rows["target_hi"] != 0, "order named by a key"),
         (~place & (rows["target_lo"] != 0) & (rows["cl_ord_id"] != b""), "second name"),
         ((rows["display_qty"] != 0) | (rows["min_qty"] != 0) | (rows["stop_price"] != 0), "order attribute"),
-        (np.array([len(prices) and not (low <= prices.min() and prices.max() <= high)]), "price"),
-        (np.array([len(lots) and not (1 <= lots.min() and lots.max() < 1 << 30)]), "quantity"),
+        (np.array([len(prices) and (prices.min() < low or prices.max() > high)]), "price"),
+        (np.array([len(lots) and (lots.min() < 1 or lots.max() >= 1 << 30)]), "quantity"),
     )
     return next((f"a {word} that the floor does not know" for found, word in cases if found.any()), "")
 
