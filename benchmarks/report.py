@@ -149,8 +149,8 @@ def limit(result: Result) -> list[str]:
         f"The core with every gate, and the same algorithm in C without any rule ({result['compiler']},",
         f"`{result['flags']}`), reading the same commands and writing the same events, byte for byte; blocks of",
         f"{result['block']:,}, thread CPU time, ns a command, interleaved rounds. The floor looks orders and client",
-        "ids up, and has no gates, no positions, no memory of ended client ids and no hand-over from Python. The aim is",
-        "1.25 times the floor.",
+        "ids up, and has no gates, no positions, no memory of ended client ids and no hand-over from Python. The aim",
+        "is 1.25 times the floor.",
         "",
     ]
     rows = []
