@@ -120,6 +120,7 @@ int32_t floor_add(Book *b, int32_t low, int32_t width) {
     in->levels = 1 + used;
     in->best[BUY] = -1;
     in->best[SELL] = width;
+    in->tier2[BUY] = in->tier2[SELL] = 0;
     for (int32_t level = in->levels; level < in->levels + width; level++)
         b->link[level] = (Link){level, level};
     return b->instruments;
