@@ -280,18 +280,9 @@ def vacate(d, row, g, price):
     s = core(d)
     offset = price - s.ins[row + WINDOW_LO]
     if 0 <= offset < s.ins[row + WINDOW]:
-        w = offset >> 6
-        at = s.ins[row + BITS0 + g] + w
-        left = s.bits[at] & inv(shl(U(1), offset & 63))
-        s.bits[at] = left
-        if left == U(0):
-            at = s.ins[row + BITS1 + g] + (w >> 6)
-            left = s.bits[at] & inv(shl(U(1), w & 63))
-            s.bits[at] = left
-            if left == U(0):
-                s.bits[s.ins[row + BITS2 + g] + (w >> 12)] &= inv(shl(U(1), (w >> 6) & 63))
-    else:
-        far_close(door(s), row, g, price)
+        s.bits[s.ins[row + BITS0 + g] + (offset >> 6)] &= inv(shl(U(1), offset & 63))
+        return empty_window_level(door(s), row, g, price)
+    far_close(door(s), row, g, price)
     if s.ins[row + BEST + g] == price:
         s.ins[row + BEST + g] = next_price(door(s), row, g, price)
     return I(0)

@@ -82,17 +82,9 @@ def put_rest(s, n, price, qty, leaves, cum, delta, old_price):
 @inline
 def put_body(s, n, price, qty, leaves, cum, delta, old_price):
     """Write the body of an order event without a client id."""
-    e = n * 16
-    s.ev[e + 6] = price
-    s.ev[e + 7] = qty
-    s.ev[e + 8] = leaves
-    s.ev[e + 9] = cum
-    s.ev[e + 10] = 0
-    s.ev[e + 11] = 0
-    s.ev[e + 12] = 0
-    s.ev[e + 13] = 0
-    s.ev[e + 14] = delta
-    s.ev[e + 15] = old_price
+    put_rest(s, n, price, qty, leaves, cum, delta, old_price)
+    for word in range(n * 16 + 10, n * 16 + 14):
+        s.ev[word] = 0
 
 
 @inline

@@ -10,7 +10,6 @@ from __future__ import annotations
 from engine.core.lane import I, U, bytes_in, copy_text, inline, inv, lowest, outline, shl, times
 from engine.core.layout import (
     ACCOUNT,
-    BEARS,
     DIRECT_MASK,
     ENTRY,
     ENTRY_END,
@@ -311,7 +310,6 @@ def find_order(s, order_id):
 
 
 __all__ = [
-    "BEARS",
     "add_id",
     "add_id_at",
     "close_entry",
@@ -324,6 +322,5 @@ __all__ = [
     "is_client_id",
     "root_of",
     "seek_id",
-    "shl",
     "unindex_order",
 ]  # fmt: skip

@@ -1,7 +1,7 @@
 """How a kernel reaches the arrays: the tuple `Core`, and the door by which functions that are not inlined get it.
 
 Compiled, every array is a typed pointer whose address stands in the header, so a call passes one pointer instead of
-eighteen and Python passes three arrays.  In the other lanes the tuple of arrays itself is passed.
+twenty-two and Python passes three arrays.  In the other lanes the tuple of arrays itself is passed.
 """
 
 from __future__ import annotations

@@ -107,7 +107,6 @@ from engine.schema import (
     INACTIVE,
     MAX_ORDER_QTY,
     OFF_TICK,
-    POST_ONLY,
     PRIORITY_KEPT,
     Code,
     EventKind,
@@ -123,7 +122,6 @@ STOP_LIMIT, FOK, GTD = int(OrdType.STOP_LIMIT), int(TimeInForce.FOK), int(TimeIn
 AMENDED, CANCELED = int(EventKind.ORDER_AMENDED), int(EventKind.ORDER_CANCELED)
 REQUESTED, TO_FILLED = int(Reason.REQUESTED), int(Reason.AMENDED_TO_FILLED)
 MAY_AMEND, MAY_CANCEL = int(Permit.AMEND), int(Permit.CANCEL)
-PLAIN_FLAGS = int(POST_ONLY | HAS_PRICE | OFF_TICK)
 
 
 @inline
