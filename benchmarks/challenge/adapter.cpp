@@ -52,7 +52,7 @@ void* ring_create(uint32_t capacity) {
     return ring;
 }
 
-uint32_t ring_drain(void* handle, me_report_t* out, uint32_t most) {
+[[maybe_unused]] uint32_t ring_drain(void* handle, me_report_t* out, uint32_t most) {
     auto* ring = static_cast<Ring*>(handle);
     if (ring->head_seen == ring->read) {
         ring->head_seen = ring->head.load(std::memory_order_acquire);
@@ -68,7 +68,7 @@ uint32_t ring_drain(void* handle, me_report_t* out, uint32_t most) {
     return static_cast<uint32_t>(count);
 }
 
-void ring_destroy(void* handle) {
+[[maybe_unused]] void ring_destroy(void* handle) {
     auto* ring = static_cast<Ring*>(handle);
     munmap(ring->mapping, ring->mapped);
     delete ring;
@@ -83,7 +83,7 @@ Ring* ring = nullptr;
 [[maybe_unused]] void* sink = nullptr;
 enum { kWritten = 4 };  // word of the adapter's header in host.py
 
-void publish() {
+[[maybe_unused]] void publish() {
     ring->head.store(reinterpret_cast<uint64_t*>(own)[kWritten], std::memory_order_release);
 }
 
