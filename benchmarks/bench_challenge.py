@@ -32,11 +32,10 @@ WAYS: Final = ("one_by_one", "blocks", "calls")
 
 
 def venue(stream: Stream, way: str, *, keep_digest: bool = False) -> Core:
-    """A fresh venue that takes a stream in one of the WAYS, its memory given by the system."""
+    """A fresh venue that takes a stream in one of the WAYS."""
     core = Core(stream, keep_digest=keep_digest)
     core.block = 1 if way == "calls" else BLOCK_ROWS
     core.state.arrays.h[BLIND] = way != "blocks"
-    core.state.arrays.touch()
     return core
 
 

@@ -68,9 +68,7 @@ def sweep(name: str, sizes: tuple[Size, ...], rounds: int, size: int) -> dict[st
     cores: list[Core] = []
     for one in sizes:
         stream = generate(one, count)
-        core = Core(stream)
-        if one.resident < HUGE:
-            core.state.arrays.touch()
+        core = Core(stream, touch=one.resident < HUGE)
         nothing = stream.prefill[:0].copy()
         core.stream = replace(stream, commands=stream.commands.copy(), prefill=nothing, plain=stream.plain[:0].copy())
         cores.append(core)
@@ -107,7 +105,6 @@ def singles(streams: dict[str, Callable[[int], Stream]], rounds: int, count: int
             progress(f"single commands: round {number + 1} of {rounds}")
             for name, stream in made.items():
                 core = Core(stream)
-                core.state.arrays.touch()
                 core.run(0, LEAD_IN)
                 taken[name].append(watch.run(core.state, stream.commands[LEAD_IN:]))
     for name, stream in made.items():
@@ -157,7 +154,7 @@ def occupied(orders: int) -> dict[str, Any]:
     limits = stream.limits._replace(orders=orders, day_ids=orders)
     Core(generate(Size(resident=64, prices=10), 1))  # the program itself comes into memory with the first commands
     before = rss()
-    core = Core(replace(stream, limits=limits, prefill=stream.prefill[:0]))
+    core = Core(replace(stream, limits=limits, prefill=stream.prefill[:0]), touch=False)
     for first in range(0, orders, BLOCK_ROWS):
         rows = stream.prefill[first : min(first + BLOCK_ROWS, orders)]
         consumed, written = apply(core.state, rows, b"", core.buffer)

@@ -48,11 +48,17 @@ class Engine(Protocol):
 
 
 class Core:
-    """The compiled core through `engine.apply.apply`, all events written into a buffer that is used again."""
+    """The compiled core through `engine.apply.apply`, all events written into a buffer that is used again.
+
+    touch: the system gives all of the venue's memory before the first command.  Else it comes bit by bit while orders
+    are taken, 2 MiB in up to 5 ms, and falls on the rounds that happen to need it (benchmarks/measure.back_memory).
+    """
 
     name = "core"
 
-    def __init__(self, stream: Stream, *, keep_digest: bool = False, keep_trades: bool = False) -> None:
+    def __init__(
+        self, stream: Stream, *, keep_digest: bool = False, keep_trades: bool = False, touch: bool = True
+    ) -> None:
         from engine import apply
 
         self.stream, self.block = stream, BLOCK_ROWS
@@ -62,6 +68,8 @@ class Core:
         self.events = 0
         self._apply = apply.apply
         self.state = apply.new_state(stream.limits)
+        if touch:
+            self.state.arrays.touch()
         self.buffer: Rows = np.zeros(EVENT_ROOM, EVENT)
         apply.run_block(self.state, stream.setup, stream.payload)
         for first in range(0, len(stream.prefill), 4096):

@@ -205,8 +205,8 @@ def challenge(result: Result) -> list[str]:
         "",
         "Five scenarios made here by the challenge's published laws (benchmarks/flows/challenge.py says which and what",
         "was left to choose), every gate on, every event written; million messages a second of thread CPU time, median",
-        f"of {result['rounds']} interleaved rounds, each on a fresh venue, with its interval and the extremes. A",
-        "second thread that takes reports, as there, is no part of this (benchmarks/challenge/README.md).",
+        f"of {result['rounds']} interleaved rounds, each on a fresh venue, with its interval and extremes. There is no",
+        "second thread here that takes reports, as the challenge has it (benchmarks/challenge/README.md).",
         "",
     ]
     rows = []
@@ -270,9 +270,9 @@ def scale(result: Result) -> list[str]:
     if singles := result.get("singles"):
         lines += [
             "Single commands inside compiled code, no look ahead, ns: the time-stamp counter around one call of the",
-            f"kernel, {number(singles['counter_ns'])} ns for reading it subtracted, {singles['commands']:,} commands a",
-            "round. As they came: medians of the rounds, the machine's other work included. Undisturbed: every",
-            f"command's shortest time of {singles['rounds']} rounds that do the same.",
+            f"kernel, {number(singles['counter_ns'])} ns for reading it subtracted. As they came: medians of",
+            f"{singles['rounds']} rounds of {singles['commands']:,} commands, the machine's other work included.",
+            "Undisturbed: every command's shortest time of these rounds, which all do the same.",
             "",
         ]
         rows = []
