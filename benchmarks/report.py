@@ -12,7 +12,7 @@ from benchmarks.measure import RESULTS, ROOT
 REPORT: Final = ROOT / "benchmarks" / "RESULTS.md"
 README: Final = ROOT / "README.md"
 FIGURES: Final = ("<!-- figures: written by python -m benchmarks.run -->\n", "<!-- end of figures -->\n")
-BENCHES: Final = ("kernel", "limit", "versions", "auction", "journal", "wire", "feed", "real_flow")
+BENCHES: Final = ("kernel", "limit", "versions", "auction", "journal", "block", "wire", "feed", "real_flow")
 
 Result = dict[str, Any]
 
@@ -80,6 +80,14 @@ def targets(results: dict[str, Result]) -> list[list[str]]:
         size = f"{largest['orders']:,} orders on {calls['levels']:,} levels"
         times = largest["times_fill"]
         promise(f"uncross of {size}: at most 10 times as many plain fills", spread(times), times["median"] <= 10)
+    for row in results.get("block", {}).get("rows", ()):
+        way = f"block path, {row['workload']}, blocks of {row['commands']:,}"
+        rate = row["whole"]["median"]
+        text = f"{way}, sync off, feed derived: at least 1.5 million commands a second"
+        promise(text, f"{rate / 1e6:.2f} million", rate >= 1_500_000)
+        share, synced = row["share_of_limit"], row["synced"]["median"]
+        text = f"{way}, sync on: at least 0.8 of sync off or of the bare disk, whichever is less"
+        promise(text, f"{spread(share)} ({synced / 1e6:.2f} million)", share["median"] >= 0.8)
     for client, words in (("client", "ordinary client"), ("bare", "bare socket")) if "wire" in results else ():
         off, on = results["wire"]["sync_off"], results["wire"]["sync_on"]
         times = off[f"{client}_ratios"]["times_echo"]
@@ -218,6 +226,26 @@ def journal(result: Result) -> list[str]:
     return lines + table(["block", "bytes", "log", "p99", "bare disk", "p99", "times"], rows)
 
 
+def block(result: Result) -> list[str]:
+    """What a block costs on its way."""
+    lines = [
+        "## The way of a block",
+        "",
+        "Million commands a second through one thread, given as rows a block at a time: the core alone; with sequencer",
+        "and journal; with the derivation of the public feed; the same with sync on; and the bare disk with as many",
+        "bytes in as many writes and syncs. Interleaved rounds, wall time.",
+        "",
+    ]
+    ways = ("core", "journal", "whole", "synced", "bare disk")
+    rows = []
+    for row in result["rows"]:
+        figures = [spread({key: value / 1e6 for key, value in row[way].items()}) for way in ways]
+        least = f"{row['whole']['min'] / 1e6:.2f}–{row['whole']['max'] / 1e6:.2f}"
+        rows.append([f"{row['workload']}, {row['commands']:,}", *figures, least, f"`{row['events_sha256'][:12]}`"])
+    heads = ["workload, block", "core", "and journal", "and feed", "and sync", "bare disk", "and feed, least and most"]
+    return lines + table([*heads, "events sha256"], rows)
+
+
 def wire(result: Result) -> list[str]:
     """The order socket's tables."""
     lines = [
@@ -305,7 +333,7 @@ def render(results: dict[str, Result]) -> str:
         )
     if promised := targets(results):
         lines += ["", "## Promises", "", *table(["promise", "measured", ""], promised)]
-    sections = (kernel, limit, versions, auction, journal, wire, feed, real_flow)
+    sections = (kernel, limit, versions, auction, journal, block, wire, feed, real_flow)
     for name, section in zip(BENCHES, sections, strict=True):
         if name in results:
             lines += section(results[name])
