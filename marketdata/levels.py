@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 
 from engine import kernel_cache
-from engine.core.lane import LANE, PLAIN, I, U, as_int32, as_int64, inline, kept_in, kernel, outline, times
+from engine.core.lane import LANE, PLAIN, I, U, as_int32, as_int64, inline, kept_in, kernel, outline, prefetch, times
 from engine.schema import (
     COMMAND,
     COMMAND_WORDS,
@@ -103,6 +103,44 @@ IS_LAST, IS_INACTIVE, KEEPS_PLACE, IN_AUCTION = int(LAST), int(INACTIVE), int(PR
 MARKET, MARKET_TO_LIMIT, STOP = int(OrdType.MARKET), int(OrdType.MARKET_TO_LIMIT), int(OrdType.STOP)
 
 Store = namedtuple("Store", "h orders places levels shows touched ev cmd changes trades told")
+
+
+FAR, NEAR = 16, 8  # rows ahead at which an order's place, then its level, is asked for
+
+if LANE == "compiled":
+
+    @inline
+    def _look_ahead(s, n, count):
+        """Ask for the lines that later rows will need: on a large book each is a miss of its own."""
+        if n + FAR < count:
+            e = (n + FAR) * EVENT_WORDS
+            kind = (s.ev[e + KIND_AT] >> KIND_BY) & 0xFF
+            order_id = s.ev[e + RESTING] if kind == TRADED else s.ev[e + ORDER_ID]
+            prefetch(s.orders, 2 * (I(times(order_id, FACTOR) >> U(20)) & s.h[ORDER_MASK]))
+            if kind == ACCEPTED or kind == AMENDED:
+                prefetch(s.places, I(_spread(_key(s, e), s.ev[e + LIMIT]) >> U(20)) & s.h[LEVEL_MASK])
+        if n + NEAR < count:
+            e = (n + NEAR) * EVENT_WORDS
+            kind = (s.ev[e + KIND_AT] >> KIND_BY) & 0xFF
+            order_id = s.ev[e + RESTING] if kind == TRADED else s.ev[e + ORDER_ID]
+            at = I(times(order_id, FACTOR) >> U(20)) & s.h[ORDER_MASK]
+            prefetch(s.levels, (s.orders[2 * at + 1] & 0xFFFFFFFF) * LEVEL_WORDS)
+            if kind == ACCEPTED or kind == AMENDED:
+                place = I(_spread(_key(s, e), s.ev[e + LIMIT]) >> U(20)) & s.h[LEVEL_MASK]
+                prefetch(s.levels, I(s.places[place]) * LEVEL_WORDS)
+
+else:
+
+    @inline
+    def _look_ahead(s, n, count):
+        return None
+
+
+@inline
+def _key(s, e):
+    """Instrument and side of a row, as levels have them."""
+    instrument = (s.ev[e + INSTRUMENT_AT] >> INSTRUMENT_BY) & 0xFFFFFFFF
+    return (instrument << 8) | ((s.ev[e + SIDE_AT] >> SIDE_BY) & 0xFF)
 
 
 @inline
@@ -467,13 +505,14 @@ def _fold(s, count):
     h = s.h
     h[CHANGES] = h[TRADES] = h[TOLD] = 0
     for n in range(count):
+        _look_ahead(s, n, count)
         e = n * EVENT_WORDS
         kind = (s.ev[e + KIND_AT] >> KIND_BY) & 0xFF
         flags = (s.ev[e + FLAGS_AT] >> FLAGS_BY) & 0xFF
         side = (s.ev[e + SIDE_AT] >> SIDE_BY) & 0xFF
         ord_type = (s.ev[e + TYPE_AT] >> TYPE_BY) & 0xFF
         instrument = (s.ev[e + INSTRUMENT_AT] >> INSTRUMENT_BY) & 0xFFFFFFFF
-        key = (instrument << 8) | side
+        key = _key(s, e)
         price = s.ev[e + LIMIT]
         if ord_type == MARKET or ord_type == MARKET_TO_LIMIT or ord_type == STOP:
             price = I(UNPRICED)
