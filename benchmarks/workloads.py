@@ -43,6 +43,7 @@ CL_ORD_ID_DIGITS: Final = np.frombuffer(b"0123456789abcdef", np.uint8)
 
 # What a command is, in the plain form of a stream; the numbers are those of the order books it is compared with.
 PLACE, PLACE_IOC, CANCEL, AMEND = 1, 2, 3, 4
+UNKNOWN: Final = -1
 # Columns of the plain form.
 OP, ORDER, SIDE, PRICE, LEAVES, TOTAL, ACCOUNT = range(7)
 SMALL, DEEP, NARROW = range(3)
@@ -87,9 +88,15 @@ class Stream:
     setup: Rows
     prefill: Rows
     commands: Rows
-    plain: Ints  # (prefill + commands, 7)
-    trades: int  # of the commands, without those of the prefill
+    plain: Ints  # (prefill + commands, 7); flows have more columns and operations (benchmarks/flows/venue.py)
+    trades: int  # of the commands, without those of the prefill; UNKNOWN where the generator does not follow the rules
     volume: int
+    bands: tuple[tuple[int, int], ...] = ()  # lowest and highest price by instrument; empty: one, as in the workload
+
+    @property
+    def prices(self) -> tuple[tuple[int, int], ...]:
+        """Lowest and highest price of each instrument, in ticks."""
+        return self.bands or ((self.workload.low, self.workload.high),)
 
     @cached_property
     def checksum(self) -> str:
@@ -181,11 +188,11 @@ def _rows(plain: Ints, smp: bool) -> Rows:
     rows["instrument"] = places
     rows["client_session"] = rows["account"]
     rows["smp"] = np.where(places & (not smp), Smp.NONE, 0)
-    rows["cl_ord_id"][places] = _cl_ord_ids(plain[places, ORDER])
+    rows["cl_ord_id"][places] = cl_ord_ids(plain[places, ORDER])
     return rows
 
 
-def _cl_ord_ids(orders: Ints) -> npt.NDArray[np.bytes_]:
+def cl_ord_ids(orders: Ints) -> npt.NDArray[np.bytes_]:
     """Distinct client ids of 16 characters, as scattered as those of a thousand clients."""
     mixed = (orders.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)).astype("<u8")  # odd factor: still distinct
     nibbles = np.empty((len(orders), 16), np.uint8)
@@ -198,7 +205,7 @@ def _cl_ord_ids(orders: Ints) -> npt.NDArray[np.bytes_]:
 
 
 @njit(inline="never")
-def _draw(state: Any, below: int) -> int:
+def draw(state: Any, below: int) -> int:
     """A number in 0..below-1 (splitmix64)."""
     state[0] += np.uint64(0x9E3779B97F4A7C15)
     z = state[0]
@@ -279,7 +286,7 @@ def _match(orders: Any, levels: Any, live: Any, tops: Any, sums: Any, i: int, sm
 @njit(inline="never")
 def _choose(mode: int, state: Any, tops: Any, resident: int) -> int:
     """What comes next, by the mix of the workload."""
-    chance = _draw(state, 1000)
+    chance = draw(state, 1000)
     if mode == SMALL:
         if chance < 827:
             return AMEND
@@ -297,9 +304,9 @@ def _moved(mode: int, state: Any, price: int, last: int, low: int, high: int) ->
     if mode == SMALL:  # creep a hundredth of the way towards the last price
         step = (last - price) // 100 if price > last else -((price - last) // 100)
         if step == 0:
-            step = 2 * _draw(state, 2) - 1
+            step = 2 * draw(state, 2) - 1
     else:
-        step = (1 + _draw(state, 5)) * (2 * _draw(state, 2) - 1)
+        step = (1 + draw(state, 5)) * (2 * draw(state, 2) - 1)
     if price + step < low or price + step > high:
         step = -step
     return price + step
@@ -309,15 +316,15 @@ def _moved(mode: int, state: Any, price: int, last: int, low: int, high: int) ->
 def _fresh(mode: int, state: Any, side: int, last: int, middle: int, width: int) -> tuple[int, int]:
     """Price and quantity of a new order that may rest."""
     if mode == SMALL:
-        reach = 1 + (_draw(state, width) * _draw(state, width)) // width
-        away = (_draw(state, reach) + _draw(state, reach)) // 2
-        return (last - away if side == 0 else last + away), 1 + _draw(state, 6) * _draw(state, 6) * _draw(state, 6)
+        reach = 1 + (draw(state, width) * draw(state, width)) // width
+        away = (draw(state, reach) + draw(state, reach)) // 2
+        return (last - away if side == 0 else last + away), 1 + draw(state, 6) * draw(state, 6) * draw(state, 6)
     if mode == DEEP:
-        away = 1 + _draw(state, width)
-        return (middle - away if side == 0 else middle + away), 1 + _draw(state, 100)
-    share = _draw(state, 1000)
+        away = 1 + draw(state, width)
+        return (middle - away if side == 0 else middle + away), 1 + draw(state, 100)
+    share = draw(state, 1000)
     away = 1 + width * share * share // 1000 * share // 1_000_000
-    return (middle - away if side == 0 else middle + away), 1 + _draw(state, 50)
+    return (middle - away if side == 0 else middle + away), 1 + draw(state, 50)
 
 
 @njit(inline="never")
@@ -333,15 +340,15 @@ def _generate(mode: int, seed: int, prefill: int, middle: int, low: int, high: i
     for k in range(len(out)):
         if k == prefill:
             sums[:] = 0
-        side = _draw(state, 2)
+        side = draw(state, 2)
         op = PLACE if k < prefill or tops[2] + tops[3] == 0 else _choose(mode, state, tops, prefill)
         if mode == NARROW:
-            centre += _draw(state, 101) - 50 - (centre - 1_000 * middle) // 2_000
+            centre += draw(state, 101) - 50 - (centre - 1_000 * middle) // 2_000
         if op in (CANCEL, AMEND):
             pool = side if tops[2 + side] > 0 else 1 - side
-            i = live[pool, _draw(state, tops[2 + pool])]
-            if mode == NARROW and op == CANCEL and (tops[2] + tops[3] < prefill or _draw(state, 100) < 15):
-                i = k - 1 - _draw(state, min(k, 20_000))  # mostly too late: the order, if it was one, is gone
+            i = live[pool, draw(state, tops[2 + pool])]
+            if mode == NARROW and op == CANCEL and (tops[2] + tops[3] < prefill or draw(state, 100) < 15):
+                i = k - 1 - draw(state, min(k, 20_000))  # mostly too late: the order, if it was one, is gone
         else:
             i = k
         if op <= PLACE_IOC:
@@ -351,12 +358,12 @@ def _generate(mode: int, seed: int, prefill: int, middle: int, low: int, high: i
                 if mode == NARROW:
                     price = tops[1] + 8 if side == 0 else tops[0] - 8
             orders[i, ORDER_SIDE], orders[i, ORDER_PRICE] = side, min(max(price, low), high)
-            orders[i, OPEN_QTY], orders[i, DONE_QTY], orders[i, ORDER_ACCOUNT] = qty, 0, 1 + _draw(state, ACCOUNTS)
+            orders[i, OPEN_QTY], orders[i, DONE_QTY], orders[i, ORDER_ACCOUNT] = qty, 0, 1 + draw(state, ACCOUNTS)
         elif op == AMEND:
             _leave(orders, levels, live, tops, i)
             orders[i, ORDER_PRICE] = _moved(mode, state, orders[i, ORDER_PRICE], tops[4], low, high)
             if mode == NARROW:
-                orders[i, OPEN_QTY] = 1 + _draw(state, 50)
+                orders[i, OPEN_QTY] = 1 + draw(state, 50)
         out[k, OP], out[k, ORDER] = op, FIRST_ORDER + i
         out[k, SIDE], out[k, PRICE] = orders[i, ORDER_SIDE], orders[i, ORDER_PRICE]
         out[k, LEAVES], out[k, TOTAL] = orders[i, OPEN_QTY], orders[i, OPEN_QTY] + orders[i, DONE_QTY]

@@ -1,0 +1,1 @@
+"""Order flow of other people's benchmarks, made here by their published laws."""
