@@ -11,14 +11,16 @@ from __future__ import annotations
 import argparse
 import ctypes
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
+from benchmarks.flows import mixes
 from benchmarks.limit.floor import FLAGS, NO_COMPILER, Floor, build, compiler_version, find_compiler, load
 from benchmarks.measure import back_memory, progress, quiet, save, summary
 from benchmarks.peers import BLOCK_ROWS, Core, Engine, Spent
-from benchmarks.workloads import WORKLOADS, Stream, generate
+from benchmarks.workloads import Stream
 
 ROUNDS: Final = 15
 QUICK_ROUNDS: Final = 5
@@ -29,18 +31,10 @@ LEAD_IN: Final = 8_192  # commands before each slice that no figure counts
 
 Mix = Callable[[int, int], Stream]
 
-
-def _of_workload(name: str) -> Mix:
-    def mix(count: int, most: int) -> Stream:
-        resident = WORKLOADS[name].resident
-        return generate(name, count, smp=False, resident=min(resident, most) if most else resident)
-
-    return mix
-
-
 # Name -> a function of (number of commands, most resident orders or 0) that gives a stream without self-match
-# prevention, of commands that the floor can do (benchmarks/limit/floor.refusal).
-MIXES: Final[dict[str, Mix]] = {name: _of_workload(name) for name in WORKLOADS}
+# prevention, of commands that the floor can do (benchmarks/limit/floor.refusal).  Melin's flow is then without market,
+# stop and post-only orders (benchmarks/flows/melin.py).
+MIXES: Final[dict[str, Mix]] = {name: partial(mixes.plain, name) for name in mixes.MIXES}
 
 
 def compare(stream: Stream, library: ctypes.CDLL, rounds: int, size: int) -> dict[str, Any]:

@@ -12,7 +12,18 @@ from benchmarks.measure import RESULTS, ROOT
 REPORT: Final = ROOT / "benchmarks" / "RESULTS.md"
 README: Final = ROOT / "README.md"
 FIGURES: Final = ("<!-- figures: written by python -m benchmarks.run -->\n", "<!-- end of figures -->\n")
-BENCHES: Final = ("kernel", "limit", "versions", "auction", "journal", "block", "wire", "feed", "real_flow")
+BENCHES: Final = (
+    "kernel",
+    "limit",
+    "challenge",
+    "versions",
+    "auction",
+    "journal",
+    "block",
+    "wire",
+    "feed",
+    "real_flow",
+)
 
 Result = dict[str, Any]
 
@@ -58,7 +69,9 @@ def targets(results: dict[str, Result]) -> list[list[str]]:
 
     for name, found in results.get("kernel", {}).get("workloads", {}).items():
         times = found["beside"]["times_reference"]
-        promise(f"blocks of 512, {name}: at least 40 times the reference", spread(times), times["median"] >= 40)
+        least = found.get("promised_times_reference", 40)
+        text = f"blocks of 512, {name}: at least {least} times the reference"
+        promise(text, spread(times), times["median"] >= least)
         if plain := found["beside"].get("times_pybook"):
             promise(f"blocks of 512, {name}: at least 10 times the plain book", spread(plain), plain["median"] >= 10)
     if "kernel" in results:
@@ -169,6 +182,42 @@ def limit(result: Result) -> list[str]:
         rows.append([f"{name} ({found['resident']:,})", *figures, extremes, f"`{found['events_sha256'][:12]}`"])
     heads = ["mix (resident)", "floor", "core", "times the floor", "least and most", "events sha256"]
     return lines + table(heads, rows)
+
+
+def challenge(result: Result) -> list[str]:
+    """The challenge's scenarios."""
+    ways = {
+        "one_by_one": "one message at a time in compiled code",
+        "blocks": f"blocks of {result['block']:,}, looking ahead",
+        "calls": "one call from Python a message",
+    }
+    lines = [
+        "## The flow of the public challenge",
+        "",
+        "Five scenarios made here by the challenge's published laws (benchmarks/flows/challenge.py says which and what",
+        "was left to choose), every gate on, every event written; million messages a second of thread CPU time, median",
+        f"of {result['rounds']} interleaved rounds, each on a fresh venue, with its interval and the extremes. A",
+        "second thread that takes reports, as the challenge has it, is not in it: benchmarks/challenge/README.md.",
+        "",
+    ]
+    rows = []
+    for way, words in ways.items():
+        for name, found in result["scenarios"].items():
+            cpu, wall = found[way]["cpu_rate"], found[way]["wall_rate"]
+            extremes = f"{number(cpu['min'])}–{number(cpu['max'])}"
+            rows.append([f"{words}: {name}", spread(cpu), extremes, number(wall["median"])])
+        found = result["worst"][way]
+        cpu, wall = found["cpu_rate"], found["wall_rate"]
+        extremes = f"{number(cpu['min'])}–{number(cpu['max'])}"
+        rows.append([f"**{words}: worst of five**", f"**{spread(cpu)}**", extremes, number(wall["median"])])
+    lines += table(["", "million a second", "least and most", "by the wall"], rows)
+    lines += ["The same events in all three ways, and those of the reference over the beginning:", ""]
+    rows = [
+        [f"{name}: {found['says']}", f"{found['messages']:,}", f"{found['events']:,}",
+         f"{found['checked_by_reference']:,}", f"`{found['stream_sha256'][:12]}`", f"`{found['events_sha256'][:12]}`"]
+        for name, found in result["scenarios"].items()
+    ]  # fmt: skip
+    return lines + table(["scenario", "messages", "events", "reference", "stream sha256", "events sha256"], rows)
 
 
 def versions(result: Result) -> list[str]:
@@ -333,7 +382,7 @@ def render(results: dict[str, Result]) -> str:
         )
     if promised := targets(results):
         lines += ["", "## Promises", "", *table(["promise", "measured", ""], promised)]
-    sections = (kernel, limit, versions, auction, journal, block, wire, feed, real_flow)
+    sections = (kernel, limit, challenge, versions, auction, journal, block, wire, feed, real_flow)
     for name, section in zip(BENCHES, sections, strict=True):
         if name in results:
             lines += section(results[name])

@@ -12,6 +12,7 @@ from typing import Any, Final
 from benchmarks import (
     bench_auction,
     bench_block,
+    bench_challenge,
     bench_feed,
     bench_journal,
     bench_kernel,
@@ -42,6 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     benches: dict[str, Callable[[bool, Path | None], dict[str, Any] | None]] = {
         "kernel": lambda quick, _: bench_kernel.run(quick=quick),
         "limit": lambda quick, _: bench_limit.run(quick=quick),
+        "challenge": lambda quick, _: bench_challenge.run(quick=quick),
         "versions": lambda quick, _: bench_versions.run(quick=quick),
         "auction": lambda quick, _: bench_auction.run(quick=quick),
         "journal": lambda quick, folder: bench_journal.run(quick=quick, folder=folder),

@@ -14,6 +14,7 @@ import os
 import shutil
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -104,6 +105,24 @@ def refusal(rows: Rows, instruments: int, low: int, high: int) -> str:
     return next((f"a {word} that the floor does not know" for found, word in cases if found.any()), "")
 
 
+def _by_band(stream: Stream) -> Iterator[tuple[Rows, int, int]]:
+    """All rows of a stream by the prices that they may have: those of the instrument of the order they name."""
+    rows = np.concatenate([stream.prefill, stream.commands])
+    if len(stream.prices) == 1:
+        yield rows, *stream.prices[0]
+        return
+    place = rows["kind"] == CommandKind.ORDER_PLACE
+    first = int(rows["seq"][0])
+    placed = rows["instrument"] * place
+    named = rows["target_lo"] - first
+    if (~place & ((named < 0) | (named >= np.arange(len(rows))))).any():
+        raise ValueError("an order of several instruments that is not named by the number of an earlier command")
+    instrument = np.where(place, placed, placed[np.where(place, 0, named)])
+    for number, (low, high) in enumerate(stream.prices, 1):
+        yield rows[instrument == number], low, high
+    yield rows[(instrument < 1) | (instrument > len(stream.prices))], 0, 0
+
+
 class Floor:
     """A book of the floor, filled with a stream's resting orders; all events go into a buffer that is used again.
 
@@ -113,21 +132,21 @@ class Floor:
     name = "floor"
 
     def __init__(self, stream: Stream, library: ctypes.CDLL, *, keep_digest: bool = False) -> None:
-        workload = stream.workload
-        for rows in (stream.prefill, stream.commands):
-            if why := refusal(rows, 1, workload.low, workload.high):
+        for rows, low, high in _by_band(stream):
+            if why := refusal(rows, len(stream.prices), low, high):
                 raise ValueError(why)
-            assert rows.flags.c_contiguous
+        assert stream.prefill.flags.c_contiguous and stream.commands.flags.c_contiguous
         self.stream, self.library, self.block = stream, library, BLOCK_ROWS
         self.keep_digest, self.digest = keep_digest, hashlib.sha256()
         self.events = 0
         self.buffer: Rows = np.zeros(EVENT_ROOM, EVENT)
-        width = workload.high - workload.low + 1
-        self.book = library.floor_open(stream.limits.orders, width)
+        widths = [high - low + 1 for low, high in stream.prices]
+        self.book = library.floor_open(stream.limits.orders, sum(widths))
         if not self.book:
             raise MemoryError(f"no memory for a book of {stream.limits.orders:,} orders")
-        number = library.floor_add(self.book, workload.low, width)
-        assert number == 1
+        for number, (low, high) in enumerate(stream.prices, 1):
+            if library.floor_add(self.book, low, high - low + 1) != number:
+                raise ValueError(f"instrument {number} is more, or has more prices, than the floor has room for")
         self._carry_out(stream.prefill, 0, len(stream.prefill))
 
     def __del__(self) -> None:

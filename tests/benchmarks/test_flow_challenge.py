@@ -19,11 +19,11 @@ MESSAGES, NEW, IOC, CANCELS, MODIFIES = 1.996, 0.501, 0.0753, 0.413, 0.087
 @pytest.mark.parametrize(
     ("name", "checksum"),
     [
-        ("static", "498ebb03409f9b6c"),
-        ("normal", "5887327022cd18d1"),
-        ("swing-25", "be602066e013cbd9"),
-        ("swing-40", "0f4c2b84f4ab30b9"),
-        ("flash-crash", "2f06bc0229762aad"),
+        ("static", "ca37064fa734ace9"),
+        ("normal", "574d209bd1cb7e7c"),
+        ("swing-25", "4529c606b8544db6"),
+        ("swing-40", "a1c66ebf58b7ce2e"),
+        ("flash-crash", "131702d643230303"),
     ],
 )
 def test_scenario_is_the_same_on_every_machine(name: str, checksum: str) -> None:
