@@ -360,52 +360,51 @@ def _come_in(s, order_id, key, price, lots):
 
 
 @inline
-def _trade_on(s, order_id, lots, leaves):
-    """Take what a resting order has traded off its level."""
-    at = _known(s, order_id)
-    if at < 0:
-        return
+def _show_of(s, at, word, leaves, lots):
+    """Have an iceberg show what `word` says or what it has left; the lots its level loses (`lots` of other orders)."""
     show = s.orders[2 * at + 1] >> 32
     if show != 0:
-        s.shows[2 * show + SHOWN] -= lots
+        shown = min(s.shows[2 * show + word], leaves)
+        lots = s.shows[2 * show + SHOWN] - shown
+        s.shows[2 * show + SHOWN] = shown
+    return lots
+
+
+@inline
+def _lose(s, at, lots, leaves):
+    """Take lots off the level of the order at a place, and the order too if nothing is left of it."""
     stands = _stands(s, at)
     if stands >= FIRST_LEVEL:
         _add(s, stands, -lots, -1 if leaves == 0 else 0)
     if leaves == 0:
         _forget(s, at)
+
+
+@inline
+def _trade_on(s, order_id, lots, leaves):
+    """Take what a resting order has traded off its level."""
+    at = _known(s, order_id)
+    if at >= 0:
+        show = s.orders[2 * at + 1] >> 32
+        if show != 0:
+            s.shows[2 * show + SHOWN] -= lots
+        _lose(s, at, lots, leaves)
 
 
 @outline
 def _trade_in_auction(s, order_id, lots, leaves):
     """Take what an order has traded in an uncross off its level: an iceberg shows anew at once (R57)."""
     at = _known(s, order_id)
-    if at < 0:
-        return
-    show = s.orders[2 * at + 1] >> 32
-    if show != 0:
-        shown = min(s.shows[2 * show + DISPLAY], leaves)
-        lots = s.shows[2 * show + SHOWN] - shown
-        s.shows[2 * show + SHOWN] = shown
-    stands = _stands(s, at)
-    if stands >= FIRST_LEVEL:
-        _add(s, stands, -lots, -1 if leaves == 0 else 0)
-    if leaves == 0:
-        _forget(s, at)
+    if at >= 0:
+        _lose(s, at, _show_of(s, at, DISPLAY, leaves, lots), leaves)
 
 
 @outline
 def _prevent(s, order_id, lots, leaves):
-    """Take the lots that `decrement` has canceled of a resting order off its level."""
+    """Take the lots that `decrement` has canceled of a resting order, of which some are left, off its level."""
     at = _known(s, order_id)
-    if at < 0:
-        return
-    show = s.orders[2 * at + 1] >> 32
-    if show != 0:
-        shown = min(s.shows[2 * show + SHOWN], leaves)
-        lots = s.shows[2 * show + SHOWN] - shown
-        s.shows[2 * show + SHOWN] = shown
-    if _stands(s, at) >= FIRST_LEVEL:
-        _add(s, _stands(s, at), -lots, 0)
+    if at >= 0:
+        _lose(s, at, _show_of(s, at, SHOWN, leaves, lots), leaves)
 
 
 @outline
