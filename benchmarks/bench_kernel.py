@@ -29,7 +29,6 @@ SLICE: Final = 40_000
 QUICK_SLICE: Final = 8_000
 QUICK_RESIDENT: Final = 50_000
 BLOCKS: Final = (1, 4, 16, 64, 512, 4096)
-LEAST_TIMES, LEAST_TIMES_OF_FLOWS = 40, 50  # how many times as fast as the reference the core has to be
 LEAD_IN: Final = 8_192  # commands before each slice that no figure counts
 
 
@@ -174,7 +173,6 @@ def run(*, quick: bool, pybook: Path | None = None) -> dict[str, Any]:
         found["workloads"][name] = {
             "says": mix.says,
             "resident": len(stream.prefill),
-            "promised_times_reference": LEAST_TIMES if name in WORKLOADS else LEAST_TIMES_OF_FLOWS,
             "throughput": whole,
             "blocks": by_block(stream, rounds, size),
             "one_call": one_call(stream, 20_000 if quick else 100_000),

@@ -22,6 +22,7 @@ BENCHES: Final = (
     "versions",
     "auction",
     "journal",
+    "block",
     "wire",
     "feed",
     "real_flow",
@@ -69,23 +70,23 @@ def targets(results: dict[str, Result]) -> list[list[str]]:
     def promise(text: str, measured: str, kept: bool) -> None:
         rows.append([text, measured, "kept" if kept else "**missed**"])
 
-    for name, found in results.get("kernel", {}).get("workloads", {}).items():
-        times = found["beside"]["times_reference"]
-        least = found.get("promised_times_reference", 40)
-        text = f"blocks of 512, {name}: at least {least} times the reference"
-        promise(text, spread(times), times["median"] >= least)
-        if plain := found["beside"].get("times_pybook"):
-            promise(f"blocks of 512, {name}: at least 10 times the plain book", spread(plain), plain["median"] >= 10)
+    beside = {name: found["beside"] for name, found in results.get("kernel", {}).get("workloads", {}).items()}
+    for key, least, words in (("times_reference", 50, "the reference"), ("times_pybook", 10, "the plain book")):
+        if measured := {name: found[key] for name, found in beside.items() if key in found}:
+            name, times = min(measured.items(), key=lambda item: item[1]["median"])
+            text = f"blocks of 512: at least {least} times {words} (worst of {len(measured)}: {name})"
+            promise(text, spread(times), times["median"] >= least)
     if "kernel" in results:
         workloads = results["kernel"]["workloads"]
         rate = workloads["small"]["throughput"]["commands_per_second"]
         promise("small book: at least 10 million commands a second", f"{rate / 1e6:.1f} million", rate >= 10_000_000)
-        for name, found in workloads.items():
-            call = found["one_call"]["p50_ns"]
-            promise(f"one-command call, {name}: under 2 µs at the median", f"{call / 1000:.2f} µs", call < 2_000)
-    for name, found in results.get("limit", {}).get("mixes", {}).items():
+        call, name = max((found["one_call"]["p50_ns"], name) for name, found in workloads.items())
+        promise(f"one-command call, {name}: under 2 µs at the median", f"{call / 1000:.2f} µs", call < 2_000)
+    if mixes := results.get("limit", {}).get("mixes"):
+        name, found = max(mixes.items(), key=lambda item: item[1]["times_floor"]["median"])
         times = found["times_floor"]
-        promise(f"{name}: at most 1.6 times the floor in C", spread(times), times["median"] <= 1.6)
+        text = f"at most 1.6 times the floor in C (worst of {len(mixes)}: {name})"
+        promise(text, spread(times), times["median"] <= 1.6)
     if sizes := results.get("scale"):
         for name, words in (("resident", "resident orders"), ("instruments", "instruments")):
             points = [point for point in sizes["sweeps"][name]["points"] if point["size"] <= 1_000_000]
@@ -99,9 +100,11 @@ def targets(results: dict[str, Result]) -> list[list[str]]:
         if singles := sizes.get("singles"):
             ratios = {name: found["undisturbed_ratio"] for name, found in singles["streams"].items()}
             worst = max(ratios, key=lambda name: ratios[name])
-            text = f"one command in compiled code, undisturbed: p99.9 at most 10 times p50 (worst of {len(ratios)})"
-            promise(text, f"{number(ratios[worst])} ({worst})", ratios[worst] <= 10)
-    for name, found in results.get("versions", {}).get("workloads", {}).items():
+            of = f"worst of {len(ratios)}: {worst}"
+            text = f"one command in compiled code, undisturbed: p99.9 at most 10 times p50 ({of})"
+            promise(text, number(ratios[worst]), ratios[worst] <= 10)
+    if before := results.get("versions"):
+        name, found = min(before["workloads"].items(), key=lambda item: item[1]["share"]["median"])
         share = found["share"]
         text = f"{name}: at least 0.65 of the throughput before phases, auctions, limits and margin"
         promise(text, spread(share), share["median"] >= 0.65)
@@ -110,6 +113,14 @@ def targets(results: dict[str, Result]) -> list[list[str]]:
         size = f"{largest['orders']:,} orders on {calls['levels']:,} levels"
         times = largest["times_fill"]
         promise(f"uncross of {size}: at most 10 times as many plain fills", spread(times), times["median"] <= 10)
+    for row in results.get("block", {}).get("rows", ())[1::2]:  # full blocks, which is what a loaded venue makes
+        way = f"block path, {row['workload']}, blocks of {row['commands']:,}"
+        rate = row["whole"]["median"]
+        text = f"{way}, sync off, feed derived: at least 1.5 million commands a second"
+        promise(text, f"{rate / 1e6:.2f} million", rate >= 1_500_000)
+        share, synced = row["share_of_limit"], row["synced"]["median"]
+        text = f"{way}, sync on: at least 0.8 of sync off or of the bare disk, whichever is less"
+        promise(text, f"{spread(share)} ({synced / 1e6:.2f} million)", share["median"] >= 0.8)
     for client, words in (("client", "ordinary client"), ("bare", "bare socket")) if "wire" in results else ():
         off, on = results["wire"]["sync_off"], results["wire"]["sync_on"]
         times = off[f"{client}_ratios"]["times_echo"]
@@ -349,6 +360,26 @@ def journal(result: Result) -> list[str]:
     return lines + table(["block", "bytes", "log", "p99", "bare disk", "p99", "times"], rows)
 
 
+def block(result: Result) -> list[str]:
+    """What a block costs on its way."""
+    lines = [
+        "## The way of a block",
+        "",
+        "Million commands a second through one thread, given as rows a block at a time: the core alone; with sequencer",
+        "and journal; with the derivation of the public feed; the same with sync on; and the bare disk with as many",
+        "bytes in as many writes and syncs. Interleaved rounds, wall time.",
+        "",
+    ]
+    ways = ("core", "journal", "whole", "synced", "bare disk")
+    rows = []
+    for row in result["rows"]:
+        figures = [spread({key: value / 1e6 for key, value in row[way].items()}) for way in ways]
+        least = f"{row['whole']['min'] / 1e6:.2f}–{row['whole']['max'] / 1e6:.2f}"
+        rows.append([f"{row['workload']}, {row['commands']:,}", *figures, least, f"`{row['events_sha256'][:12]}`"])
+    heads = ["workload, block", "core", "and journal", "and feed", "and sync", "bare disk", "and feed, least and most"]
+    return lines + table([*heads, "events sha256"], rows)
+
+
 def wire(result: Result) -> list[str]:
     """The order socket's tables."""
     lines = [
@@ -436,7 +467,7 @@ def render(results: dict[str, Result]) -> str:
         )
     if promised := targets(results):
         lines += ["", "## Promises", "", *table(["promise", "measured", ""], promised)]
-    sections = (kernel, limit, challenge, scale, versions, auction, journal, wire, feed, real_flow)
+    sections = (kernel, limit, challenge, scale, versions, auction, journal, block, wire, feed, real_flow)
     for name, section in zip(BENCHES, sections, strict=True):
         if name in results:
             lines += section(results[name])
@@ -444,18 +475,14 @@ def render(results: dict[str, Result]) -> str:
 
 
 def with_figures(page: str, results: dict[str, Result]) -> str:
-    """README's text with what is kept and missed between its two marks: the missed promises in full."""
+    """README's text with the table of promises between its two marks."""
     start, end = (page.index(mark) for mark in FIGURES)
-    promised = targets(results)
-    missed = [row for row in promised if row[2] != "kept"]
-    lines = [f"Of {len(promised)} promises {len(promised) - len(missed)} are kept, and {len(missed)} missed:", ""]
-    if missed:
-        lines += table(["missed", "measured"], (row[:2] for row in missed))
-    return page[: start + len(FIGURES[0])] + "\n".join(lines) + page[end:]
+    promised = "\n".join(table(["promise", "measured", ""], targets(results)))
+    return page[: start + len(FIGURES[0])] + promised + page[end:]
 
 
 def main() -> None:
-    """Write the page, and what is kept and missed into the README."""
+    """Write the page, and the table of promises into the README."""
     results = load()
     REPORT.write_text(render(results), encoding="utf-8")
     if "scale" in results:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from benchmarks import (
     bench_auction,
+    bench_block,
     bench_challenge,
     bench_feed,
     bench_journal,
@@ -48,6 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
         "versions": lambda quick, _: bench_versions.run(quick=quick),
         "auction": lambda quick, _: bench_auction.run(quick=quick),
         "journal": lambda quick, folder: bench_journal.run(quick=quick, folder=folder),
+        "block": lambda quick, folder: bench_block.run(quick=quick, folder=folder),
         "wire": lambda quick, folder: bench_wire.run(quick=quick, folder=folder),
         "feed": lambda quick, folder: bench_feed.run(quick=quick, folder=folder),
         "real_flow": lambda quick, _: flow(quick=quick),

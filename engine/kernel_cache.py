@@ -39,15 +39,17 @@ def _host(llvm: Any) -> tuple[str, str]:
     return llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
 
 
-def digest(lane: str) -> str:
-    """Name of the folder for one lane: changes with anything that could change the machine code."""
+def digest(lane: str, *more: Path) -> str:
+    """Name of the folder for one lane: changes with anything that could change the machine code.
+
+    `more`: sources of kernels outside the core, which have a set of their own."""
     import llvmlite
     import llvmlite.binding as llvm
     import numba
     import numpy as np
 
     parts = hashlib.sha256()
-    for source in [*sorted(_CORE.glob("*.py")), _CORE.parent / "schema.py"]:
+    for source in [*sorted(_CORE.glob("*.py")), _CORE.parent / "schema.py", *more]:
         parts.update(source.name.encode())
         parts.update(source.read_bytes())
     versions = (sys.version, numba.__version__, llvmlite.__version__, np.__version__)
@@ -63,9 +65,11 @@ def _sums(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-def prepare(lane: str) -> Path:
-    """The folder to compile in or to load from for this lane: the shared set if it is whole, otherwise a new draft."""
-    folder = _root() / digest(lane)
+def prepare(lane: str, *more: Path) -> Path:
+    """The folder to compile in or to load from for this lane: the shared set if it is whole, otherwise a new draft.
+
+    `more`: as in `digest`."""
+    folder = _root() / digest(lane, *more)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
     shared = folder / _SET

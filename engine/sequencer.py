@@ -81,14 +81,15 @@ class Sequencer:
         self._time_ns = last_time_ns
         self._max_waiting = max_waiting
         self._max_in_flight = max_in_flight
-        self._waiting: deque[tuple[bytes, bytes, Any]] = deque()
+        self._waiting: deque[tuple[bytes, bytes, tuple[Any, ...]]] = deque()  # rows, payload, an origin for each row
+        self._count = 0  # rows that wait
         self._in_flight: deque[CompletedBlock] = deque()
         self._stepped_back = False
 
     @property
     def waiting(self) -> int:
         """How many commands have no seq yet."""
-        return len(self._waiting)
+        return self._count
 
     @property
     def in_flight(self) -> int:
@@ -110,11 +111,26 @@ class Sequencer:
 
         seq, time and the place of the payload are filled in here. QueueFull if too many wait.
         """
-        if len(self._waiting) >= self._max_waiting:
+        if self._count >= self._max_waiting:
             raise QueueFull(f"{self._max_waiting} commands are waiting")
         assert len(row) == _ROW_BYTES, "a command is one row"
         assert len(payload) <= MAX_PAYLOAD_BYTES, "an act's payload fits into a block"
-        self._waiting.append((row, payload, origin))
+        self._waiting.append((row, payload, (origin,)))
+        self._count += 1
+
+    def submit_rows(self, rows: Rows, origins: tuple[Any, ...]) -> None:
+        """Queue many commands without payload at once: COMMAND rows, shape (n,), and an origin for each.
+
+        They are copied. QueueFull if not all of them have room: then none was taken.
+        """
+        count = len(rows)
+        if self._count + count > self._max_waiting:
+            raise QueueFull(f"{self._count} commands are waiting, and {count} more would be too many")
+        assert rows.dtype == COMMAND and count == len(origins)
+        for first in range(0, count, MAX_BLOCK_ROWS):
+            part = slice(first, first + MAX_BLOCK_ROWS)
+            self._waiting.append((rows[part].tobytes(), b"", origins[part]))
+        self._count += count
 
     def turn(self, now_ns: int, *, here: bool = False) -> int:
         """Make one block of what waits: stamp, carry out, write. Returns its number of commands.
@@ -127,14 +143,14 @@ class Sequencer:
             return 0
         time_ns = self._stamp_time(now_ns)
         first_seq = self._next_seq
-        if len(waiting) == 1:
-            row, payload, origin = waiting.popleft()
+        if self._count == 1:
+            row, payload, origins = waiting.popleft()
+            self._count = 0
             raw = bytearray(row)
             _PAIR.pack_into(raw, _SEQ_OFFSET, first_seq, time_ns)
             if payload:
                 _PAIR.pack_into(raw, _TARGET_OFFSET, 0, len(payload))
             commands: Rows = np.frombuffer(raw, COMMAND)
-            origins: tuple[Any, ...] = (origin,)
         else:
             commands, payload, origins = self._gather(first_seq, time_ns)
         events = self._run_block(commands, payload)
@@ -206,11 +222,15 @@ class Sequencer:
     def _gather(self, first_seq: int, time_ns: int) -> tuple[Rows, bytes, tuple[Any, ...]]:
         """As many of the waiting commands as one block may hold."""
         waiting = self._waiting
-        rows, payloads, origins = [], [], []
+        rows: list[bytes] = []
+        payloads: list[bytes] = []
+        origins: list[Any] = []
         places: list[tuple[int, int, int]] = []
-        length = 0
-        for count in range(min(len(waiting), MAX_BLOCK_ROWS)):
-            row, payload, origin = waiting[0]
+        length = count = 0
+        while waiting:
+            row, payload, given = waiting[0]
+            if count + len(given) > MAX_BLOCK_ROWS:
+                break
             if payload:
                 if length + len(payload) > MAX_PAYLOAD_BYTES:
                     break
@@ -219,11 +239,13 @@ class Sequencer:
                 length += len(payload)
             waiting.popleft()
             rows.append(row)
-            origins.append(origin)
+            origins += given
+            count += len(given)
+        self._count -= count
         raw = bytearray().join(rows)
-        for count, start, size in places:
-            _PAIR.pack_into(raw, count * _ROW_BYTES + _TARGET_OFFSET, start, size)
+        for place, start, size in places:
+            _PAIR.pack_into(raw, place * _ROW_BYTES + _TARGET_OFFSET, start, size)
         commands: Rows = np.frombuffer(raw, COMMAND)
-        commands["seq"] = np.arange(first_seq, first_seq + len(rows))
+        commands["seq"] = np.arange(first_seq, first_seq + count)
         commands["time"] = time_ns
         return commands, b"".join(payloads), tuple(origins)

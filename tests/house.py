@@ -100,6 +100,14 @@ ROOMS = (
     ),
     Room("market data server", 4, ("marketdata.server",), ("engine.schema*", "marketdata*")),
     Room("gateway edges", 3, ("gateway*",), ("engine.schema*", "engine.phases", "gateway*"), NETWORK),
+    # Its fold in compiled code is compiled and kept as the core's is; nothing else of the core is known to it.
+    Room(
+        "derivation",
+        3,
+        ("marketdata.levels", "marketdata.derive"),
+        ("engine.schema*", "engine.core.lane", "engine.kernel_cache", "marketdata*"),
+        NETWORK,
+    ),
     Room("market data edges", 3, ("marketdata*",), ("engine.schema*", "engine.phases", "marketdata*"), NETWORK),
     Room(
         "command line",

@@ -11,6 +11,9 @@ This is the only module of the core that looks at the process: it reads two swit
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numba
@@ -28,6 +31,19 @@ PLAIN = bool(_config.DISABLE_JIT)
 CHECKED = os.environ.get("CASHEW_BOUNDSCHECK") == "1" and not PLAIN
 LANE = "plain" if PLAIN else "checked" if CHECKED else "compiled"
 CACHE = None if PLAIN else kernel_cache.prepare(LANE)
+
+
+@contextmanager
+def kept_in(folder: Path | None) -> Iterator[None]:
+    """Kernels that are decorated meanwhile are kept in another folder than the core's (numba asks at that moment)."""
+    before = _config.CACHE_DIR
+    if folder is not None:
+        _config.CACHE_DIR = str(folder)
+    try:
+        yield
+    finally:
+        _config.CACHE_DIR = before
+
 
 # What numba gives has no types that a checker could read.
 intrinsic: Any = numba.extending.intrinsic
@@ -224,5 +240,5 @@ else:
 
 
 __all__ = ["CACHE", "CHECKED", "LANE", "PLAIN", "I", "U", "address", "as_int32", "as_int64", "as_uint64", "bytes_in",
-           "copy_text", "highest", "inline", "inv", "kernel", "lowest", "outline", "pointer", "prefetch", "shl",
-           "times"]  # fmt: skip
+           "copy_text", "highest", "inline", "inv", "kept_in", "kernel", "lowest", "outline", "pointer", "prefetch",
+           "shl", "times"]  # fmt: skip

@@ -144,6 +144,36 @@ def test_a_full_queue_refuses(log: Log) -> None:
     assert lane.turn(OPENING_NS) == 2
 
 
+def test_rows_given_together_stand_with_single_ones_in_the_order_in_which_they_came(log: Log) -> None:
+    lane = sequencer(log)
+    first = lane.next_seq
+    lane.submit(TICK, origin="one")
+    many = np.repeat(rows(0), 5)
+    lane.submit_rows(many, tuple(range(5)))
+    many["kind"] = 0  # they were copied
+    lane.submit(TICK, origin="last")
+    assert lane.waiting == 7 and lane.turn(OPENING_NS) == 7 and lane.waiting == 0
+    (block,) = lane.drain()
+    assert block.origins == ("one", 0, 1, 2, 3, 4, "last")
+    assert block.commands["seq"].tolist() == list(range(first, first + 7))
+    assert set(block.commands["kind"].tolist()) == {CommandKind.CLOCK_TICK}
+    lane.submit_rows(many[:1], ("alone",))
+    assert lane.turn(OPENING_NS) == 1 and lane.drain()[0].origins == ("alone",)
+
+
+def test_rows_given_together_are_split_into_blocks_and_taken_whole_or_not_at_all(log: Log) -> None:
+    lane = sequencer(log, max_waiting=MAX_BLOCK_ROWS + 10)
+    many = np.repeat(rows(0), MAX_BLOCK_ROWS + 7)
+    lane.submit(TICK)
+    lane.submit_rows(many, tuple(range(len(many))))
+    with pytest.raises(QueueFull, match="3 more"):
+        lane.submit_rows(many[:3], (None,) * 3)
+    assert lane.waiting == MAX_BLOCK_ROWS + 8
+    blocks = run(lane)
+    assert [len(block.commands) for block in blocks] == [1, MAX_BLOCK_ROWS, 7]
+    assert [one for block in blocks for one in block.origins] == [None, *range(len(many))]
+
+
 def test_an_empty_turn_makes_no_block(log: Log) -> None:
     lane = sequencer(log)
     assert lane.turn(OPENING_NS) == 0 and lane.completed() == [] and lane.drain() == []
