@@ -96,7 +96,7 @@ def _check(folder: Path, blocks: list[tuple[Rows, Rows]]) -> None:
             number, offset = number + 1, PAGE_BYTES
             data = (folder / segment_name(number)).read_bytes()
         block = read_block(data, offset)
-        assert (block.rows, block.event_rows) == (rows.tobytes(), events.tobytes())
+        assert (bytes(block.rows), bytes(block.event_rows)) == (rows.tobytes(), events.tobytes())
         offset += length
 
 

@@ -131,13 +131,15 @@ def _struct(fields: tuple[Field, ...]) -> struct.Struct:
 
 SEGMENT_HEAD: Final = _struct(SEGMENT_FIELDS)
 SLOT: Final = _struct(SLOT_FIELDS)
-BLOCK_HEADER: Final = _struct(BLOCK_FIELDS)
 EVENTS_HEADER: Final = _struct(EVENTS_FIELDS)
-HEADER_BYTES: Final = BLOCK_HEADER.size
+HEADER_BYTES: Final = _struct(BLOCK_FIELDS).size
 _BARE_BYTES: Final = HEADER_BYTES + EVENTS_HEADER.size
 _HASHED: Final = _struct(BLOCK_FIELDS[:-1])
 _HASHED_HEADER: Final = HEADER_BYTES - 32
 assert _HASHED.size == _HASHED_HEADER
+_ALIKE: Final = (BLOCK_MAGIC, FORMAT_VERSION, RULES_VERSION, SCHEMA_FINGERPRINT, bytes(16))
+_CONSTANT: Final = struct.Struct("<8sHH12x24x32s64x16s")  # of a block's header, what is alike in all blocks
+_VARIABLE: Final = struct.Struct("<12xIIIqqq32x32s32s16x32s")  # and what is a BlockHeader
 _SLOT_BODY: Final = struct.Struct("<" + "".join(code for _, code, _ in SLOT_FIELDS[:-1]))
 _ZEROS: Final = bytes(4096)
 
@@ -266,15 +268,15 @@ class BlockHeader(NamedTuple):
 
 class Block(NamedTuple):
     """A whole block as read; `offset` to `end` is its place in the segment, `events_offset` that of its event
-    section."""
+    section. `rows` and `event_rows` are views of the bytes it was read from."""
 
     header: BlockHeader
     offset: int
     end: int
     events_offset: int
-    rows: bytes
+    rows: memoryview
     payload: bytes
-    event_rows: bytes
+    event_rows: memoryview
 
     def commands(self) -> np.ndarray[Any, Any]:
         """The COMMAND rows, as a fresh writable array (matchers are compiled for aligned ones)."""
@@ -347,20 +349,16 @@ def pack_block(
     return digest, buffers
 
 
-def read_block(data: bytes, offset: int) -> Block:
+def read_block(data: bytes | bytearray, offset: int) -> Block:
     """The block at `offset` of a segment's bytes; Broken, naming what and where, unless every byte of it is right."""
     if offset + HEADER_BYTES > len(data):
         raise Broken("the file ends inside a block header", len(data))
-    fields = BLOCK_HEADER.unpack_from(data, offset)
-    magic, format_version, rules_version, *counts = fields[:6]
-    if magic != BLOCK_MAGIC:
-        raise Broken("no block starts here", offset)
-    header = BlockHeader._make((*fields[3:9], *fields[10:12], fields[13]))
-    if (format_version, rules_version, fields[9], fields[12]) != (
-        FORMAT_VERSION, RULES_VERSION, SCHEMA_FINGERPRINT, bytes(16),
-    ):  # fmt: skip
+    header = BlockHeader._make(_VARIABLE.unpack_from(data, offset))
+    if _CONSTANT.unpack_from(data, offset) != _ALIKE:
+        if data[offset : offset + len(BLOCK_MAGIC)] != BLOCK_MAGIC:
+            raise Broken("no block starts here", offset)
         raise Broken("the block's header names another format, rules or schema", offset)
-    count, payload_bytes, emitted = counts
+    count, payload_bytes, emitted = header[:3]
     if not (
         1 <= count <= MAX_BLOCK_ROWS and payload_bytes <= MAX_PAYLOAD_BYTES and count <= emitted <= MAX_BLOCK_EVENTS
     ):
@@ -377,7 +375,7 @@ def read_block(data: bytes, offset: int) -> Block:
     if chain.digest() != header.digest:
         raise Broken("header, rows and payload do not match the block's sha256", offset)
     section = offset + events_offset(count, payload_bytes)
-    if any(view[payload_end:section]):
+    if payload_end != section and any(view[payload_end:section]):
         raise Broken("bytes behind the payload are not zero", payload_end)
     events_magic, rows, crc, reserved = EVENTS_HEADER.unpack_from(data, section)
     events_at = section + EVENTS_HEADER.size
@@ -386,11 +384,11 @@ def read_block(data: bytes, offset: int) -> Block:
         raise Broken("the head of the event section is damaged", section)
     if zlib.crc32(view[events_at:events_end]) != crc:
         raise Broken("the event rows do not match their checksum", section)
-    if any(view[events_end:end]):
+    if events_end != end and any(view[events_end:end]):
         raise Broken("bytes behind the event rows are not zero", events_end)
     return Block(
-        header, offset, end, section, bytes(view[rows_at:payload_at]), bytes(view[payload_at:payload_end]),
-        bytes(view[events_at:events_end]),
+        header, offset, end, section, view[rows_at:payload_at], bytes(view[payload_at:payload_end]),
+        view[events_at:events_end],
     )  # fmt: skip
 
 

@@ -32,6 +32,7 @@ __all__ = ["Damage", "DayScan", "Rot", "Torn", "day_folders", "day_number", "is_
 
 DAY_NAME: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 _ZERO_CHUNK: Final = 1 << 20
+_PIECE: Final = 128 << 10
 
 
 @dataclass(frozen=True)
@@ -202,23 +203,29 @@ class DayScan:
                     )
                 )  # fmt: skip
 
-    def blocks(self) -> Iterator[Block]:
-        """Every whole block in order, each checked by itself and against its neighbours."""
+    def blocks(self, *, reuse: bool = False) -> Iterator[Block]:
+        """Every whole block in order, each checked by itself and against its neighbours.
+
+        reuse: read all segments into one buffer, so that the system has not to give new memory for each; a block's
+        rows are then good only until the next one is asked for.
+        """
         expected, previous, epoch = self.first.first_seq, self.first.previous, 0
+        buffer = bytearray(self.first.segment_bytes if reuse else 0)
         for index, segment in enumerate(self.segments):
-            data = segment.path.read_bytes()
+            source = _Source(segment.path, buffer)
             offset = PAGE_BYTES
             if (segment.head.first_seq, segment.head.previous) != (expected, previous):
                 raise Rot(Damage(str(segment.path), 0, expected, "the segment does not follow the one before"))
+            named = {slot.durable_end for slot in segment.slots}
             boundaries = {offset: (expected - 1, previous)}
             unfinished = self.live and index == len(self.segments) - 1
             read_again = 0  # the offset for whose sake the file was last read again
             while True:
-                block, broken = _read_if_written(data, offset)
+                block, broken = source.block(offset)
                 if block is None:
-                    if not unfinished or read_again == offset or not _whole_after(data, offset, expected):
+                    if not unfinished or read_again == offset or not _whole_after(source.data, offset, expected):
                         break
-                    data = segment.path.read_bytes()  # the venue was writing while it was read: by now this is there
+                    source = _Source(segment.path, bytearray())  # the venue was writing: by now this is there
                     read_again = offset
                     continue
                 header = block.header
@@ -233,8 +240,11 @@ class DayScan:
                     raise Rot(Damage(str(segment.path), offset, expected, wrong))
                 yield block
                 expected, previous, epoch, offset = header.last_seq + 1, header.digest, header.epoch, block.end
-                boundaries[offset] = (header.last_seq, previous)
-                self.watermark = max(self.watermark, header.durable_seq)
+                if offset in named:
+                    boundaries[offset] = (expected - 1, previous)
+                if header.durable_seq > self.watermark:
+                    self.watermark = header.durable_seq
+            data = source.data
             self.ends.append((expected - 1, offset, previous))
             self.tail = Tail(segment.head, offset, expected - 1, previous, segment.newest.generation)
             unfinished = unfinished and self.watermark < expected and not _whole_after(data, offset, expected)
@@ -259,7 +269,7 @@ class DayScan:
                     )
                 )  # fmt: skip
 
-    def _judge_broken(self, segment: _Segment, data: bytes, offset: int, seq: int, broken: Broken) -> None:
+    def _judge_broken(self, segment: _Segment, data: bytes | bytearray, offset: int, seq: int, broken: Broken) -> None:
         """Rot, or a torn tail? It is rot if the log is clean, or if anything proves that `seq` had been on disk.
 
         A segment with a successor is always on disk: the successor's first slots say so.
@@ -282,22 +292,52 @@ def _first_seq(path: Path) -> int:
         return 0
 
 
-def _written(data: bytes, offset: int) -> bool:
-    """Whether a block starts at `offset`, or should: any byte where its magic would be is set."""
-    return any(data[offset : offset + len(BLOCK_MAGIC)])
+class _Source:
+    """A segment's bytes, in a buffer if that is as long as the file.
+
+    The buffer is filled a piece ahead of the block that is looked at, so that what is hashed still is in the cache.
+    """
+
+    def __init__(self, path: Path, buffer: bytearray) -> None:
+        self.path = path
+        self.data: bytes | bytearray = buffer
+        self.filled = 0
+        if not buffer or path.stat().st_size != len(buffer):
+            self.data = path.read_bytes()
+            self.filled = len(self.data)
+
+    def block(self, offset: int) -> tuple[Block | None, Broken | None]:
+        """The block at `offset`, or what is wrong with it; neither if none starts there, and all is filled then."""
+        if self.filled < offset + _PIECE:
+            self._fill(offset + 4 * _PIECE)
+        found = _read_if_written(self.data, offset)
+        if self.filled < (found[0].end if found[0] is not None else len(self.data)):
+            self._fill(len(self.data))
+            return _read_if_written(self.data, offset)
+        return found
+
+    def _fill(self, end: int) -> None:
+        end = min(end, len(self.data))
+        view = memoryview(self.data)
+        with self.path.open("rb", buffering=0) as file:
+            file.seek(self.filled)
+            while self.filled < end:
+                taken = file.readinto(view[self.filled : end])
+                if not taken:
+                    raise OSError(f"{self.path} ends at {self.filled} instead of {len(self.data)}")
+                self.filled += taken
 
 
-def _read_if_written(data: bytes, offset: int) -> tuple[Block | None, Broken | None]:
+def _read_if_written(data: bytes | bytearray, offset: int) -> tuple[Block | None, Broken | None]:
     """The block at `offset`, or what is wrong with it; neither if none starts there."""
-    if not _written(data, offset):
-        return None, None
     try:
         return read_block(data, offset), None
     except Broken as error:
-        return None, error
+        # A block starts, or should, where any byte of its magic is set.
+        return None, error if any(data[offset : offset + len(BLOCK_MAGIC)]) else None
 
 
-def _rest(data: bytes, offset: int, length: int) -> Broken | None:
+def _rest(data: bytes | bytearray, offset: int, length: int) -> Broken | None:
     """What is wrong with the part of a segment behind its last block, which must be zero to the end."""
     for start in range(offset, len(data), _ZERO_CHUNK):
         part = np.frombuffer(data, np.uint8, min(_ZERO_CHUNK, len(data) - start), start)
@@ -308,7 +348,7 @@ def _rest(data: bytes, offset: int, length: int) -> Broken | None:
     return None
 
 
-def _whole_after(data: bytes, offset: int, seq: int) -> bool:
+def _whole_after(data: bytes | bytearray, offset: int, seq: int) -> bool:
     """Whether a whole block behind a broken one proves that the broken one, at `seq`, had been on disk."""
     at = data.find(BLOCK_MAGIC, offset + 1)
     while at >= 0:

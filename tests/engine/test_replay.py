@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from engine import replay as replay_module
-from engine.blocks import BLOCK_HEADER, SLOT_OFFSETS, Slot, pack_block
+from engine.blocks import HEADER_BYTES, SLOT_OFFSETS, Slot, pack_block
 from engine.journal import segment_name
 from engine.reference import Reference
 from engine.replay import EXIT_DAMAGED, EXIT_GOOD, compiled, replay, verify
@@ -275,4 +275,4 @@ def test_the_compiled_core_replays_the_same(root: Path) -> None:
 
 
 def test_the_header_has_no_room_for_surprises() -> None:
-    assert BLOCK_HEADER.size == 192 and EVENT.itemsize == 128
+    assert HEADER_BYTES == 192 and EVENT.itemsize == 128
