@@ -437,6 +437,15 @@ _STATEMENTS: Final = {
         " one had come back (its `durable_seq` tells): two blocks on their way to the disk may arrive in either"
         " order. After a clean stop nothing is a torn tail."
     ),
+    "snapshots": (
+        "A snapshot (`engine/snapshot.py`) is the compiled state behind one block of the day, bound to that block's place"
+        " and sha256 and to the sources of the program. It is no part of the log and may be deleted at any time. A start"
+        " uses it if it is whole, of this program and of this log, and carries out what follows; else it says why not,"
+        " and carries out the day from its beginning, as it also does when what follows does not fit to the snapshot. A"
+        " start that has to tell anybody the day's events reads and proves the whole day all the same; one that has not"
+        " reads what follows the snapshot only. `cashew verify` looks at the log alone. The follower (`engine/follower.py`)"
+        " makes snapshots, from what it has carried out itself and found equal to the log; the venue never does."
+    ),
 }
 
 
@@ -457,6 +466,7 @@ def document() -> str:
             "DIR/days/2026-11-23/segment-000000.log   one folder a trading day, segments numbered from 0",
             "DIR/days/2026-11-23/spare                the next segment, zeroed ahead of time; no part of the log",
             "DIR/days/2026-11-24.new/                 a day being opened; it counts once it has lost the suffix",
+            "DIR/snapshots/2026-11-23-….snapshot      the present day's state behind some block: a cache",
             "```",
             "",
             f"## Segment: {SEGMENT_BYTES >> 20} MiB, zeroed when it is made",
@@ -478,6 +488,10 @@ def document() -> str:
             "## What is below the watermark",
             "",
             said["watermark"],
+            "",
+            "## Snapshots",
+            "",
+            said["snapshots"],
             "",
         ]
     )

@@ -26,7 +26,7 @@ from engine.blocks import NO_DIGEST, SEGMENT_BYTES, SLOT_OFFSETS, Slot, SlotStat
 from engine.disk import Disk, sync_folder
 from engine.journal import Journal, Lock
 from engine.runs import Run, runs
-from engine.scan import Damage, DayScan, Rot, Torn, day_folders, day_number
+from engine.scan import Damage, DayScan, Place, Rot, Torn, day_folders, day_number
 from engine.schema import EventKind, Limits
 from engine.sequencer import CompletedBlock
 
@@ -54,7 +54,19 @@ class Matcher(Protocol):
         ...
 
 
+class Restored(Protocol):
+    """A matcher that a snapshot brought back, and where in the log it stands."""
+
+    @property
+    def matcher(self) -> Matcher: ...
+    @property
+    def place(self) -> Place: ...
+    @property
+    def time_ns(self) -> int: ...
+
+
 MatcherFactory = Callable[[Limits], Matcher]
+Restore = Callable[[Path, DayScan, Callable[[str], None]], Restored | None]
 BlockWatcher = Callable[[CompletedBlock], None]
 
 
@@ -77,6 +89,8 @@ class Recovery:
     unreadable_slots: list[Damage] = field(default_factory=list)
     unfinished_days: list[str] = field(default_factory=list)
     rolled_from: str | None = None
+    snapshot_seq: int = 0  # where the snapshot stood from which the core went on; 0: none was used
+    notes: list[str] = field(default_factory=list)  # about snapshots that were not used
 
     def lines(self) -> list[str]:
         """One line for each thing worth knowing."""
@@ -84,6 +98,9 @@ class Recovery:
             f"trading day {self.trading_day}, epoch {self.epoch}:"
             f" {self.commands} commands in {self.blocks} blocks replayed"
         ]
+        if self.snapshot_seq:
+            said.append(f"the core went on from a snapshot at seq {self.snapshot_seq}")
+        said += self.notes
         if not self.clean:
             said.append("the venue had not been stopped properly")
         if self.torn is not None:
@@ -118,6 +135,7 @@ class Log:
         self.journal: Journal
         self.recovery: Recovery
         self.time_ns = 0
+        self._told_seq = 0  # of the replay: up to where on_block has been called
 
     @classmethod
     def open(
@@ -136,6 +154,7 @@ class Log:
         segment_bytes: int = SEGMENT_BYTES,
         disk: Disk | None = None,
         compare: bool = True,
+        restore: Restore | None = None,
     ) -> Log:
         """Start: the first day if there is none, else replay the last one, and open a new day if that one is over.
 
@@ -145,14 +164,18 @@ class Log:
         written with. on_block gets each block of the last day as it is replayed (`origins` empty), then those of a
         day that this call opens. compare: whether each replayed block's events are compared with the digest the log has
         of them; without it only their number is, the chain being proved all the same: a third of the time less, for
-        whoever has a follower that compares. Raises LogBusy, or Rot naming file, offset and seq if the log is damaged.
+        whoever has a follower that compares. restore: `engine.snapshot.restore`, or whatever else brings back a matcher
+        that stands somewhere in the day. What is before is then not carried out; without on_block it is not even read,
+        with it the events are the log's own, by their digests. Raises LogBusy, or Rot naming file, offset and seq if
+        the log is damaged.
         """
         root.mkdir(parents=True, exist_ok=True)
         (root / "days").mkdir(exist_ok=True)
         sync_folder(root)
         settings = Settings(
-            make_matcher, limits or Limits(), on_block, on_durable, sync, segment_bytes, disk or Disk(), compare
-        )
+            make_matcher, limits or Limits(), on_block, on_durable, sync, segment_bytes, disk or Disk(), compare,
+            restore,
+        )  # fmt: skip
         log = cls(root, Lock(root), settings)
         try:
             wanted = trading_day or day.trading_day_of(now_ns)
@@ -233,11 +256,21 @@ class Log:
         scan = DayScan(folder)
         if len(folders) > 1:
             self._check_link(folders[-2], scan)
-        matcher = self.settings.make_matcher(scan.first.limits)
         done = Recovery(folder.name, scan.last_epoch + 1, clean=scan.clean)
-        with contextlib.closing(runs(scan, keep=self.settings.on_block is not None)) as ahead:
-            for run in ahead:
-                self._carry_out(run, matcher, done)
+        restored = None
+        if self.settings.restore is not None:
+            restored = self.settings.restore(self.root, scan, done.notes.append)
+        try:
+            matcher = self._carry_out(scan, done, restored)
+        except Rot as rot:
+            if restored is None:
+                raise
+            # The log may be right and the snapshot wrong: only what is carried out from the beginning can tell.
+            self.time_ns = 0
+            done = Recovery(folder.name, done.epoch, clean=scan.clean, notes=done.notes)
+            done.notes.append(f"the snapshot at seq {restored.place.seq} was wrong, or the log is damaged: {rot}")
+            scan = DayScan(folder)
+            matcher = self._carry_out(scan, done, None)
         tail = scan.tail
         assert tail is not None, "a scanned log has an end"
         done.torn, done.unreadable_slots = scan.torn, scan.unreadable
@@ -251,22 +284,48 @@ class Log:
             on_durable=settings.on_durable, disk=settings.disk,
         )  # fmt: skip
 
-    def _carry_out(self, run: Run, matcher: Matcher, done: Recovery) -> None:
-        """Carry out a run of blocks again; Rot if what comes of it is not what the log says."""
+    def _carry_out(self, scan: DayScan, done: Recovery, restored: Restored | None) -> Matcher:
+        """Carry out a day again, or what follows a snapshot; the matcher. Rot if the log is not what comes of it."""
         settings = self.settings
-        events = matcher.run_block(run.commands, run.payload)
-        (run.compare if settings.compare else run.count)(events)
-        done.blocks += len(run.headers)
-        done.commands += len(run.commands)
-        done.events += len(events)
-        if settings.on_block is None:
+        start: Place | None = None
+        from_seq = 0
+        if restored is None:
+            matcher = settings.make_matcher(scan.first.limits)
+        else:
+            matcher, from_seq = restored.matcher, restored.place.seq
+            done.snapshot_seq = from_seq
+            if settings.on_block is None:
+                start, self.time_ns = restored.place, restored.time_ns
+        told = settings.on_block is not None
+        ahead = runs(scan, keep=told, start=start, split_after=from_seq, with_events=told and from_seq > 0)
+        with contextlib.closing(ahead):
+            for run in ahead:
+                if run.last_seq <= from_seq:
+                    events = run.events
+                    assert events is not None, "it was asked for"
+                    run.compare(events)
+                else:
+                    events = matcher.run_block(run.commands, run.payload)
+                    (run.compare if settings.compare else run.count)(events)
+                    done.blocks += len(run.headers)
+                    done.commands += len(run.commands)
+                    done.events += len(events)
+                self._learn(run, events)
+        return matcher
+
+    def _learn(self, run: Run, events: Rows) -> None:
+        """Take over the time of a run, and tell its blocks to whoever wants them, each once."""
+        on_block = self.settings.on_block
+        if on_block is None:
             self.time_ns = max(self.time_ns, int(run.commands["time"].max()))
             return
         for header, commands, caused in run.split(events):
             self.time_ns = max(self.time_ns, int(commands["time"].max()))
-            settings.on_block(
-                CompletedBlock(header.first_seq, header.last_seq, self.time_ns, commands, run.payload, caused, ())
-            )
+            if header.first_seq > self._told_seq:
+                self._told_seq = header.last_seq
+                on_block(
+                    CompletedBlock(header.first_seq, header.last_seq, self.time_ns, commands, run.payload, caused, ())
+                )
 
     def _check_link(self, before: Path, scan: DayScan) -> None:
         """The first block of a day carries the digest of the last one of the day before."""
@@ -341,6 +400,7 @@ class Settings:
     segment_bytes: int
     disk: Disk
     compare: bool = True
+    restore: Restore | None = None
 
     def with_limits(self, limits: Limits) -> Settings:
         """The same, but for the limits of the days to come."""

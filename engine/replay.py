@@ -44,26 +44,9 @@ _PROGRESS_COMMANDS: Final = 50_000
 
 def compiled(limits: Limits) -> Matcher:
     """A matcher of the compiled core. Imports numba; ImportError without it."""
-    from engine import apply, dump
+    from engine.compiled import Compiled
 
-    class Core:
-        def __init__(self) -> None:
-            self.state = apply.new_state(limits)
-
-        def run_block(self, commands: Rows, payload: bytes = b"") -> Rows:
-            events: Rows = apply.run_block(self.state, commands, payload)
-            return events
-
-        def dump(self) -> dict[str, Any]:
-            return dump.dump(self.state)
-
-        def book(self, instrument: int) -> dict[str, Any]:
-            return dump.book(self.state, instrument)
-
-        def indicative(self, instrument: int) -> tuple[int, int, int, int]:
-            return dump.indicative(self.state, instrument)
-
-    return Core()
+    return Compiled(limits)
 
 
 @dataclass

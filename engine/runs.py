@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -22,10 +22,10 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.blocks import Block, BlockHeader, rows_digest
-from engine.scan import Damage, DayScan, Rot
+from engine.scan import Damage, DayScan, Place, Rot
 from engine.schema import COMMAND, EVENT
 
-__all__ = ["RUN_COMMANDS", "Run", "runs"]
+__all__ = ["RUN_COMMANDS", "Run", "join", "runs"]
 
 Rows = npt.NDArray[np.void]
 Room = npt.NDArray[np.uint8]
@@ -96,13 +96,15 @@ class Run:
 
 
 def runs(
-    scan: DayScan, *, most: int = RUN_COMMANDS, keep: bool = True, split_after: int = 0, with_events: bool = False
-) -> Generator[Run, None, None]:
+    scan: DayScan, *, most: int = RUN_COMMANDS, keep: bool = True, start: Place | None = None, split_after: int = 0,
+    with_events: bool = False,
+) -> Generator[Run, None, None]:  # fmt: skip
     """All blocks of a day, in order, joined to runs of up to `most` commands (or one larger block).
 
-    keep: whether a run's commands may be kept; if not, they are good until the next run is asked for.
-    split_after: a seq, if a block ends with it, at which a run ends too. with_events: have the log's event rows as
-    well. Raises what `DayScan.blocks` does, after the runs before it; `scan` is the other thread's until this ends.
+    keep: whether a run's commands may be kept; if not, they are good until the next run is asked for. start: as
+    `DayScan.blocks` has it. split_after: a seq, if a block ends with it, at which a run ends too. with_events: have the
+    log's event rows as well. Raises what `DayScan.blocks` does, after the runs before it; `scan` is the other thread's
+    until this ends.
     """
     room = threading.Semaphore(_AHEAD)
     made: queue.SimpleQueue[Run | BaseException | None] = queue.SimpleQueue()
@@ -111,7 +113,8 @@ def runs(
 
     def read() -> None:
         try:
-            for run in _join(scan, most, used, split_after, with_events):
+            blocks = scan.blocks(reuse=True, start=start)
+            for run in join(blocks, lambda: scan.present, most, used, split_after, with_events):
                 room.acquire()
                 if stopping.is_set():
                     return
@@ -136,24 +139,31 @@ def runs(
         thread.join()
 
 
-def _join(
-    scan: DayScan, most: int, used: queue.SimpleQueue[Room] | None, split_after: int, with_events: bool
+def join(
+    blocks: Iterable[Block],
+    where: Callable[[], Path],
+    most: int = RUN_COMMANDS,
+    used: queue.SimpleQueue[Room] | None = None,
+    split_after: int = 0,
+    with_events: bool = False,
 ) -> Iterator[Run]:
+    """Blocks joined to runs; `where` tells the segment of the block that came last. used: where memory comes back to
+    that runs had; the rest as `runs` has it."""
     making: _Making | None = None
     try:
-        for block in scan.blocks(reuse=True):
-            header = block.header
+        for block in blocks:
+            header, segment = block.header, where()
             if making is not None and (
                 not making.has_room(header)
                 or block.payload
                 or making.run.payload
-                or making.segment != len(scan.ends)
+                or making.run.segment != segment
                 or header.first_seq == split_after + 1
             ):
                 yield making.finish()
                 making = None
             if making is None:
-                making = _Making(scan, _room(max(most, header.commands), used), with_events)
+                making = _Making(segment, _room(max(most, header.commands), used), with_events)
             making.add(block)
     except Rot:
         if making is not None:
@@ -176,12 +186,11 @@ def _room(commands: int, used: queue.SimpleQueue[Room] | None) -> Room:
 class _Making:
     """A run being joined: the rows of its blocks are copied one behind the other, as bytes, which is quickest."""
 
-    def __init__(self, scan: DayScan, room: Room, with_events: bool) -> None:
-        self.segment = len(scan.ends)
+    def __init__(self, segment: Path, room: Room, with_events: bool) -> None:
         self.bytes = memoryview(room.data)
         self.filled = 0
         self.events: list[bytes] | None = [] if with_events else None
-        self.run = Run(scan.present, room)
+        self.run = Run(segment, room)
 
     def has_room(self, header: BlockHeader) -> bool:
         return self.filled + header.commands * COMMAND.itemsize <= len(self.bytes)

@@ -1,6 +1,6 @@
 """The reader of one trading day's log: walks its blocks in order and judges every byte that does not fit.
 
-Owns the difference between rot and a torn tail (engine/JOURNAL.md, last section). Writes nothing; may import
+Owns the difference between rot and a torn tail (engine/JOURNAL.md, "What is below the watermark"). Writes nothing; may import
 engine.schema, engine.blocks and, to see whether a venue is running, engine.journal's lock. Knows no matcher: whether
 the commands were carried out by the rules is engine/replay.py's question.
 """
@@ -28,7 +28,7 @@ from engine.blocks import (
 )
 from engine.journal import segment_name
 
-__all__ = ["Damage", "DayScan", "Rot", "Torn", "day_folders", "day_number", "is_day", "log_root"]
+__all__ = ["Damage", "DayScan", "Place", "Rot", "Torn", "day_folders", "day_number", "is_day", "log_root"]
 
 DAY_NAME: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 _ZERO_CHUNK: Final = 1 << 20
@@ -61,6 +61,18 @@ class Torn:
 
     def __str__(self) -> str:
         return f"{self.file}, offset {self.offset}, seq {self.seq}: torn tail of {self.length} bytes ({self.what})"
+
+
+class Place(NamedTuple):
+    """Where a day's log has been read to: behind the block from `block` to `end` of segment `segment`, which ends with
+    command `seq` and has this epoch and sha256. Before the first block `block` is 0."""
+
+    segment: int
+    block: int
+    end: int
+    seq: int
+    epoch: int
+    digest: bytes
 
 
 class Rot(Exception):
@@ -203,18 +215,63 @@ class DayScan:
                     )
                 )  # fmt: skip
 
-    def blocks(self, *, reuse: bool = False) -> Iterator[Block]:
+    @property
+    def begin(self) -> Place:
+        """The place before the day's first block."""
+        return Place(0, 0, PAGE_BYTES, self.first.first_seq - 1, 0, self.first.previous)
+
+    def doubt(self, place: Place) -> str:
+        """Why `place` is not one of this log; nothing if it is: then what follows can be read from there.
+
+        The block there has to be whole and the one that was meant, by its sha256, which holds for all that came before;
+        and the segments before it have to be sealed, each where the next one begins.
+        """
+        if not 0 <= place.segment < len(self.segments):
+            return "the log has no such segment"
+        before = [segment.newest for segment in self.segments[: place.segment]]
+        heads = [
+            (segment.head.first_seq - 1, segment.head.previous) for segment in self.segments[1 : place.segment + 1]
+        ]
+        if [(slot.durable_seq, slot.digest) for slot in before] != heads or not all(
+            segment.says(SlotState.SEALED) for segment in self.segments[: place.segment]
+        ):
+            return "the segments before it are not sealed"
+        if place.block == 0:
+            return "" if place == self.begin else "the day does not begin there"
+        with self.segments[place.segment].path.open("rb") as file:
+            file.seek(place.block)
+            data = file.read(max(0, place.end - place.block))
+        try:
+            block = read_block(data, 0)
+        except Broken as error:
+            return f"the log's block there is not whole: {error.what}"
+        header = block.header
+        if (header.last_seq, header.epoch, header.digest, block.end) != (
+            place.seq, place.epoch, place.digest, len(data),
+        ):  # fmt: skip
+            return "the log's block there is another one"
+        return ""
+
+    def blocks(self, *, reuse: bool = False, start: Place | None = None) -> Iterator[Block]:
         """Every whole block in order, each checked by itself and against its neighbours.
 
         reuse: read all segments into one buffer, so that the system has not to give new memory for each; a block's
-        rows are then good only until the next one is asked for.
+        rows are then good only until the next one is asked for. start: a place about which there is no `doubt`: what
+        is before it is not read.
         """
-        expected, previous, epoch = self.first.first_seq, self.first.previous, 0
+        start = start or self.begin
+        expected, previous, epoch = start.seq + 1, start.digest, start.epoch
         buffer = bytearray(self.first.segment_bytes if reuse else 0)
-        for index, segment in enumerate(self.segments):
+        self.ends = [
+            (slot.durable_seq, slot.durable_end, slot.digest)
+            for slot in (segment.newest for segment in self.segments[: start.segment])
+        ]
+        for index, segment in enumerate(self.segments[start.segment :], start.segment):
             source = _Source(segment.path, buffer)
             offset = PAGE_BYTES
-            if (segment.head.first_seq, segment.head.previous) != (expected, previous):
+            if index == start.segment:
+                offset = start.end
+            elif (segment.head.first_seq, segment.head.previous) != (expected, previous):
                 raise Rot(Damage(str(segment.path), 0, expected, "the segment does not follow the one before"))
             named = {slot.durable_end for slot in segment.slots}
             boundaries = {offset: (expected - 1, previous)}
@@ -252,13 +309,15 @@ class DayScan:
                 broken = broken or _rest(data, offset, segment.head.segment_bytes)
             if broken is not None and not unfinished:
                 self._judge_broken(segment, data, offset, expected, broken)
-            self._judge_slots(segment, boundaries, offset)
+            self._judge_slots(segment, boundaries, offset, since=start.end if index == start.segment else 0)
         if self.watermark >= expected:
             raise Rot(Damage(str(segment.path), offset, expected, f"blocks up to seq {self.watermark} are missing"))
 
-    def _judge_slots(self, segment: _Segment, boundaries: dict[int, tuple[int, bytes]], end: int) -> None:
+    def _judge_slots(self, segment: _Segment, boundaries: dict[int, tuple[int, bytes]], end: int, since: int) -> None:
         for slot in segment.slots:
             finished = slot.state != SlotState.OPEN
+            if slot.durable_end < since and not finished:
+                continue  # it names a block that was not read this time
             if boundaries.get(slot.durable_end) != (slot.durable_seq, slot.digest) or (
                 finished and slot.durable_end != end and not self.live
             ):
