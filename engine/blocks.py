@@ -438,13 +438,14 @@ _STATEMENTS: Final = {
         " order. After a clean stop nothing is a torn tail."
     ),
     "snapshots": (
-        "A snapshot (`engine/snapshot.py`) is the compiled state behind one block of the day, bound to that block's place"
-        " and sha256 and to the sources of the program. It is no part of the log and may be deleted at any time. A start"
-        " uses it if it is whole, of this program and of this log, and carries out what follows; else it says why not,"
-        " and carries out the day from its beginning, as it also does when what follows does not fit to the snapshot. A"
-        " start that has to tell anybody the day's events reads and proves the whole day all the same; one that has not"
-        " reads what follows the snapshot only. `cashew verify` looks at the log alone. The follower (`engine/follower.py`)"
-        " makes snapshots, from what it has carried out itself and found equal to the log; the venue never does."
+        "A snapshot (`engine/snapshot.py`) is the compiled state behind one block of the day, bound to that"
+        " block's place and sha256 and to the sources of the program. It is no part of the log and may be deleted"
+        " at any time. A start uses it if it is whole, of this program and of this log, and carries out what"
+        " follows; else it says why not, and carries out the day from its beginning, as it also does when what"
+        " follows does not fit to the snapshot. A start that has to tell anybody the day's events reads and proves"
+        " the whole day all the same; one that has not reads what follows the snapshot only. `cashew verify` looks"
+        " at the log alone. The follower (`engine/follower.py`) makes snapshots, from what it has carried out"
+        " itself and found equal to the log; the venue never does."
     ),
 }
 

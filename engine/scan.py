@@ -1,8 +1,8 @@
 """The reader of one trading day's log: walks its blocks in order and judges every byte that does not fit.
 
-Owns the difference between rot and a torn tail (engine/JOURNAL.md, "What is below the watermark"). Writes nothing; may import
-engine.schema, engine.blocks and, to see whether a venue is running, engine.journal's lock. Knows no matcher: whether
-the commands were carried out by the rules is engine/replay.py's question.
+Owns the difference between rot and a torn tail (engine/JOURNAL.md, "What is below the watermark"). Writes nothing; may
+import engine.schema, engine.blocks and, to see whether a venue is running, engine.journal's lock. Knows no matcher:
+whether the commands were carried out by the rules is engine/replay.py's question.
 """
 
 from __future__ import annotations
