@@ -15,6 +15,7 @@ import hashlib
 import struct
 import textwrap
 import zlib
+from collections.abc import Callable
 from enum import IntEnum
 from typing import Any, Final, NamedTuple
 
@@ -129,6 +130,13 @@ def _struct(fields: tuple[Field, ...]) -> struct.Struct:
     return struct.Struct("<" + "".join(code for _, code, _ in fields))
 
 
+def _only(fields: tuple[Field, ...], wanted: Callable[[str], bool]) -> tuple[Field, ...]:
+    """The same layout, with padding in the place of the fields that are not wanted."""
+    return tuple(
+        (name, code if wanted(name) else f"{struct.calcsize('<' + code)}x", says) for name, code, says in fields
+    )
+
+
 SEGMENT_HEAD: Final = _struct(SEGMENT_FIELDS)
 SLOT: Final = _struct(SLOT_FIELDS)
 EVENTS_HEADER: Final = _struct(EVENTS_FIELDS)
@@ -138,8 +146,9 @@ _HASHED: Final = _struct(BLOCK_FIELDS[:-1])
 _HASHED_HEADER: Final = HEADER_BYTES - 32
 assert _HASHED.size == _HASHED_HEADER
 _ALIKE: Final = (BLOCK_MAGIC, FORMAT_VERSION, RULES_VERSION, SCHEMA_FINGERPRINT, bytes(16))
-_CONSTANT: Final = struct.Struct("<8sHH12x24x32s64x16s")  # of a block's header, what is alike in all blocks
-_VARIABLE: Final = struct.Struct("<12xIIIqqq32x32s32s16x32s")  # and what is a BlockHeader
+_SAME: Final = ("magic", "format_version", "rules_version", "fingerprint", "reserved")  # in the headers of all blocks
+_CONSTANT: Final = _struct(_only(BLOCK_FIELDS, lambda name: name in _SAME))
+_VARIABLE: Final = _struct(_only(BLOCK_FIELDS, lambda name: name not in _SAME))  # the fields of BlockHeader
 _SLOT_BODY: Final = struct.Struct("<" + "".join(code for _, code, _ in SLOT_FIELDS[:-1]))
 _ZEROS: Final = bytes(4096)
 
@@ -440,12 +449,13 @@ _STATEMENTS: Final = {
     "snapshots": (
         "A snapshot (`engine/snapshot.py`) is the compiled state behind one block of the day, bound to that"
         " block's place and sha256 and to the sources of the program. It is no part of the log and may be deleted"
-        " at any time. A start uses it if it is whole, of this program and of this log, and carries out what"
-        " follows; else it says why not, and carries out the day from its beginning, as it also does when what"
-        " follows does not fit to the snapshot. A start that has to tell anybody the day's events reads and proves"
-        " the whole day all the same; one that has not reads what follows the snapshot only. `cashew verify` looks"
-        " at the log alone. The follower (`engine/follower.py`) makes snapshots, from what it has carried out"
-        " itself and found equal to the log; the venue never does."
+        " at any time. A start that is told to use snapshots goes on from the newest that is whole, of this"
+        " program and of this log, and carries out what follows; of any other it says why not, and without one it"
+        " carries out the day from its beginning, as it also does when what follows does not fit to the snapshot."
+        " A start that has to tell anybody the day's events reads and proves the whole day all the same; one that"
+        " has not reads what follows the snapshot only. `cashew verify` looks at the log alone. A snapshot is to"
+        " be made by who follows the log and has found its own events equal to it, never by the venue; `cashew"
+        " serve` makes and uses none yet."
     ),
 }
 

@@ -238,9 +238,12 @@ class DayScan:
             return "the segments before it are not sealed"
         if place.block == 0:
             return "" if place == self.begin else "the day does not begin there"
-        with self.segments[place.segment].path.open("rb") as file:
+        present = self.segments[place.segment]
+        if not PAGE_BYTES <= place.block < place.end <= present.length:
+            return "the segment does not reach there"
+        with present.path.open("rb") as file:
             file.seek(place.block)
-            data = file.read(max(0, place.end - place.block))
+            data = file.read(place.end - place.block)
         try:
             block = read_block(data, 0)
         except Broken as error:

@@ -2,10 +2,11 @@
 
 Owns the folder `snapshots` of a log. A snapshot is a cache and may be deleted at any time: it is used only if it is
 whole, was made by the very program that reads it, and the block that it stands behind is the log's; else it is told and
-left alone, and the log is carried out from its beginning. May import all of the engine's shell and the compiled core.
+left alone, and an older one is taken, or the log from its beginning. May import all of the engine's shell and the
+compiled core.
 
 The file: a head of 64 bytes (magic, format version, length of the index, sha256 of all that follows), the index in
-canonical JSON, then for each array the pages that hold anything. The index has the place in the log, the fingerprint of
+JSON, then for each array the pages that hold anything. The index has the place in the log, the fingerprint of
 the program, the limits, the names that acts gave to numbers, and where the pages belong. Integers are little endian.
 """
 
@@ -76,7 +77,7 @@ def fingerprint() -> str:
     """Of the program: every source that decides what the arrays and names mean, or what comes of a command."""
     room = Path(__file__).parent
     sources = [*room.glob("core/*.py"), *room.glob("acts/*.py")]
-    sources += [room / f"{name}.py" for name in ("apply", "schema", "instruments", "phases", "snapshot")]
+    sources += [room / f"{name}.py" for name in ("apply", "schema", "phases", "snapshot")]
     parts = hashlib.sha256(f"{sys.byteorder} {RULES_VERSION}".encode())
     parts.update(SCHEMA_FINGERPRINT)
     for source in sorted(sources):
@@ -137,7 +138,7 @@ def _pieces(trading_day: str, state: State, place: Place) -> Iterator[memoryview
         for first, count in places[name][1]:
             raw = memoryview(words[first : first + count].view(np.uint8).data)
             body += [raw[at : at + _PIECE] for at in range(0, len(raw), _PIECE)]
-    index = _canonical({
+    index = _encoded({
         "trading_day": trading_day,
         "place": {**place._asdict(), "digest": place.digest.hex()},
         "program": fingerprint(),
@@ -179,7 +180,7 @@ def _names(state: State) -> dict[str, Any]:
     return named
 
 
-def _canonical(index: dict[str, Any]) -> bytes:
+def _encoded(index: dict[str, Any]) -> bytes:
     return json.dumps(index, separators=(",", ":"), ensure_ascii=False).encode()
 
 

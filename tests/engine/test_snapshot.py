@@ -205,6 +205,27 @@ def test_a_snapshot_of_another_program_other_limits_or_another_log_is_not_used(
             snapshot.load(path, SMALL)
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [{"end": 1 << 60}, {"block": 1 << 62}, {"block": -1}, {"end": 0}, {"segment": -1}, {"segment": 99}, {"block": 0},
+     {"segment": 0}, {"seq": 5}, {"epoch": 9}, {"digest": bytes(32)}],
+)  # fmt: skip
+def test_a_place_that_the_log_has_not_is_no_start(stood: Path, wrong: dict[str, Any]) -> None:
+    log = opened(stood)
+    world, place = log.matcher.dump(), place_of(log.journal.folder)
+    assert DayScan(log.journal.folder).doubt(place) == ""
+    snapshot.save(stood, MONDAY, state_of(log), place._replace(**wrong))
+    newest = max(snapshots(stood), key=lambda path: path.stat().st_mtime_ns)
+    for path in snapshots(stood):
+        if path != newest:
+            path.unlink()
+    log.close()
+    log = opened(stood)
+    assert log.recovery.snapshot_seq == 0 and len(log.recovery.notes) == 1
+    assert log.matcher.dump() == world
+    log.close()
+
+
 def test_an_older_snapshot_is_used_when_the_newest_is_damaged(stood: Path) -> None:
     (older,) = snapshots(stood)
     log = opened(stood)
