@@ -453,9 +453,11 @@ _STATEMENTS: Final = {
         " program and of this log, and carries out what follows; of any other it says why not, and without one it"
         " carries out the day from its beginning, as it also does when what follows does not fit to the snapshot."
         " A start that has to tell anybody the day's events reads and proves the whole day all the same; one that"
-        " has not reads what follows the snapshot only. `cashew verify` looks at the log alone. A snapshot is to"
-        " be made by who follows the log and has found its own events equal to it, never by the venue; `cashew"
-        " serve` makes and uses none yet."
+        " has not reads what follows the snapshot only. `cashew verify` looks at the log alone. Snapshots are made by"
+        " the follower (`engine/follower.py`), never by the venue: a process beside it, started by `cashew serve`"
+        " (settings `follower`, `snapshot_every`; not with sync off), that reads what the slots call durable, carries"
+        " it out by the same code as a start, and compares its events with the log's. It stops the venue, exit code 3,"
+        " if they differ or if the log is damaged; if it ends for any other reason it is started again."
     ),
 }
 

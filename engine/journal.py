@@ -42,7 +42,7 @@ from engine.blocks import (
 from engine.disk import Disk, sync_folder
 from engine.schema import Limits
 
-__all__ = ["Journal", "JournalFailed", "Lock", "LogBusy", "segment_name"]
+__all__ = ["Journal", "JournalFailed", "Lock", "LogBusy", "segment_name", "segment_number"]
 
 MARK_SECONDS: Final = 0.050  # how long the slots may be behind
 _CHUNK: Final = bytes(4 << 20)
@@ -104,6 +104,15 @@ def segment_name(number: int) -> str:
     'segment-000003.log'
     """
     return f"segment-{number:06d}.log"
+
+
+def segment_number(path: Path) -> int:
+    """The number in a segment's file name.
+
+    >>> segment_number(Path("segment-000003.log"))
+    3
+    """
+    return int(path.stem.removeprefix("segment-"))
 
 
 class _Mark(NamedTuple):

@@ -21,7 +21,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from engine.blocks import Block, BlockHeader, rows_digest
+from engine.blocks import Block, BlockHeader, block_length, rows_digest
+from engine.journal import segment_number
 from engine.scan import Damage, DayScan, Place, Rot
 from engine.schema import COMMAND, EVENT
 
@@ -52,6 +53,13 @@ class Run:
     @property
     def last_seq(self) -> int:
         return self.headers[-1].last_seq
+
+    @property
+    def place(self) -> Place:
+        """Where in the log it ends."""
+        header, offset = self.headers[-1], self.offsets[-1]
+        end = offset + block_length(header.commands, header.payload_bytes, header.events)
+        return Place(segment_number(self.segment), offset, end, header.last_seq, header.epoch, header.digest)
 
     def split(self, events: Rows) -> Iterator[tuple[BlockHeader, Rows, Rows]]:
         """Header, commands and events of each block, given the events of all, as many as the headers say."""

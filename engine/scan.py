@@ -270,11 +270,9 @@ class DayScan:
             for slot in (segment.newest for segment in self.segments[: start.segment])
         ]
         for index, segment in enumerate(self.segments[start.segment :], start.segment):
-            source = _Source(segment.path, buffer)
-            offset = PAGE_BYTES
-            if index == start.segment:
-                offset = start.end
-            elif (segment.head.first_seq, segment.head.previous) != (expected, previous):
+            offset = start.end if index == start.segment else PAGE_BYTES
+            source = _Source(segment.path, buffer, offset)
+            if index > start.segment and (segment.head.first_seq, segment.head.previous) != (expected, previous):
                 raise Rot(Damage(str(segment.path), 0, expected, "the segment does not follow the one before"))
             named = {slot.durable_end for slot in segment.slots}
             boundaries = {offset: (expected - 1, previous)}
@@ -315,6 +313,16 @@ class DayScan:
             self._judge_slots(segment, boundaries, offset, since=start.end if index == start.segment else 0)
         if self.watermark >= expected:
             raise Rot(Damage(str(segment.path), offset, expected, f"blocks up to seq {self.watermark} are missing"))
+
+    def durable(self, start: Place) -> Iterator[Block]:
+        """The blocks behind `start` that the slots, as they were when this scan was opened, call durable: all that can
+        be read of a log while a venue is writing it. A block's rows are good until the next one is asked for."""
+        seq = self.watermark
+        if start.seq < seq:
+            for block in self.blocks(reuse=True, start=start):
+                yield block
+                if block.header.last_seq >= seq:
+                    return
 
     def _judge_slots(self, segment: _Segment, boundaries: dict[int, tuple[int, bytes]], end: int, since: int) -> None:
         for slot in segment.slots:
@@ -357,13 +365,14 @@ def _first_seq(path: Path) -> int:
 class _Source:
     """A segment's bytes, in a buffer if that is as long as the file.
 
-    The buffer is filled a piece ahead of the block that is looked at, so that what is hashed still is in the cache.
+    The buffer is filled from `begin` on, a piece ahead of the block that is looked at, so that what is hashed still is
+    in the cache.
     """
 
-    def __init__(self, path: Path, buffer: bytearray) -> None:
+    def __init__(self, path: Path, buffer: bytearray, begin: int = 0) -> None:
         self.path = path
         self.data: bytes | bytearray = buffer
-        self.filled = 0
+        self.filled = begin
         if not buffer or path.stat().st_size != len(buffer):
             self.data = path.read_bytes()
             self.filled = len(self.data)

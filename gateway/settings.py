@@ -32,6 +32,8 @@ class Settings(BaseSettings):
     port: int = Field(default=8410, ge=0, le=65_535)
     md_port: int | None = Field(default=None, ge=0, le=65_535)  # absent: the next one
     sync: Literal["on", "off"] = "on"
+    follower: Literal["on", "off"] = "on"  # see engine/follower.py
+    snapshot_every: int = Field(default=500_000, ge=0)  # commands between its snapshots; 0: none
     demo: bool = False
     call_seconds: int = Field(default=180, ge=1, le=3_600)  # of a volatility call
     call_draw_seconds: int = Field(default=15, ge=0, le=600)  # its random part

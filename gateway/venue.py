@@ -13,7 +13,6 @@ import asyncio
 import contextlib
 import gc
 import logging
-import os
 import secrets
 import signal
 import socket
@@ -31,10 +30,11 @@ from engine.day import trading_day_of
 from engine.instruments import listed
 from engine.journal import JournalFailed, LogBusy
 from engine.recovery import DayNotComplete, Log
+from engine.replay import EXIT_DAMAGED, EXIT_GOOD, compiled
 from engine.scan import Rot
 from engine.schema import CommandKind, Phase, word
 from engine.sequencer import CompletedBlock, Sequencer
-from gateway import demo
+from gateway import children, demo
 from gateway.accounts import KeyFileError, KeyRing
 from gateway.banner import banner
 from gateway.calls import ReopeningCalls
@@ -50,11 +50,8 @@ from marketdata.server import make_router as make_market_data_router
 
 __all__ = ["Venue", "serve"]
 
-EXIT_GOOD: Final = 0
 EXIT_FAILED: Final = 1
-EXIT_DAMAGED: Final = 3
 GC_THRESHOLDS: Final = (20_000, 20, 20)  # what an order leaves behind is kept: looking at it often finds nothing
-BOTS_SECONDS: Final = 5.0
 PHASES_SECONDS: Final = 0.25
 HOUSEKEEPING_SECONDS: Final = 1.0
 TICK_SECONDS: Final = 0.002
@@ -69,7 +66,7 @@ class Venue:
 
     def __init__(self, settings: Settings, *, accounts: tuple[dict[str, str], ...] = ()) -> None:
         """Recover from the log in `settings.data`, or begin one; LogBusy, Rot or KeyFileError if that cannot be."""
-        from engine.replay import compiled
+        from engine import snapshot  # with it comes the compiled core: who cannot listen is told so sooner
 
         self.settings = settings
         self.sync = settings.sync == "on"
@@ -97,6 +94,7 @@ class Venue:
             on_block=self._fold,
             on_durable=self._on_durable,
             sync=self.sync,
+            restore=snapshot.restore,
         )
         self.sequencer = Sequencer(self.log.matcher.run_block, self.log.journal, last_time_ns=self.log.time_ns)
         self._loop.call_soon(self._end_pass)
@@ -217,12 +215,18 @@ class Venue:
         self.desk.on_block(block.commands, block.payload, block.events)
         self.publisher.on_block(block.commands, block.payload, block.events)
 
-    def _fail(self, error: Exception) -> None:
+    def _is_told_different(self, code: int) -> bool:
+        """Whether the follower's exit code says that the log is damaged or not what the rules give: that is the end."""
+        if code == EXIT_DAMAGED:
+            self._fail(_Different("its follower finds that the log is not what the rules give"), code)
+        return code == EXIT_DAMAGED
+
+    def _fail(self, error: Exception, code: int = EXIT_FAILED) -> None:
         """Stop without telling anybody anything more."""
         if self.exit_code == EXIT_GOOD:
-            self.exit_code = EXIT_FAILED
+            self.exit_code = code
             self.desk.stopping = True
-            known = isinstance(error, JournalFailed)
+            known = isinstance(error, JournalFailed | _Different)
             _log.critical("the venue stops, without acknowledging: %s", error, exc_info=None if known else error)
             self.stopped.set()
 
@@ -296,23 +300,30 @@ class Venue:
         serving = asyncio.create_task(server.serve(sockets))
         chores = [asyncio.create_task(self._keep_house()), asyncio.create_task(self._keep_phases())]
         bots: asyncio.subprocess.Process | None = None
+        following: asyncio.Task[None] | None = None
         try:
             while not server.started and not serving.done():
                 await asyncio.sleep(0.01)
             if self.settings.demo:
-                bots = await _start_bots(self.settings)
+                bots = await children.start_bots(_url(self.settings), self.settings.data / demo.KEYS_FOLDER)
             gc.collect()
             gc.freeze()
             gc.set_threshold(*GC_THRESHOLDS)
             tell()
+            if self.settings.follower == "on" and self.sync:
+                command = children.follow(self.settings.data, self.settings.snapshot_every)
+                following = asyncio.create_task(children.keep_following(command, self._is_told_different))
             stopped = asyncio.create_task(self.stopped.wait())
             await asyncio.wait([stopped, serving], return_when=asyncio.FIRST_COMPLETED)
             stopped.cancel()
         finally:
             for chore in chores:
                 chore.cancel()
-            await _stop_bots(bots)
+            await children.end(bots)
             self._finish()
+            if following is not None:
+                following.cancel()
+                await asyncio.wait([following])
             server.should_exit = True
             await serving
             self._close_log()
@@ -389,6 +400,10 @@ class Venue:
             self.ask(CommandKind.PHASE_SET, {"symbol": symbol, "phase": word(phase), "why": why, "by": by, **more})
 
 
+class _Different(Exception):
+    """What the venue has written down is not what another one makes of it."""
+
+
 class _Server(uvicorn.Server):
     """uvicorn without its signal handlers: the venue has to finish its own work first."""
 
@@ -403,33 +418,14 @@ def _note_refusal(events: list[dict[str, Any]]) -> None:
             _log.warning("an act of the venue was refused: %s %s", event["code"], event["text"])
 
 
-async def _start_bots(settings: Settings) -> asyncio.subprocess.Process:
-    """Start the demonstration's bots: ordinary clients, in a process of their own."""
-    url = f"http://{_reachable(settings.host)}:{settings.port}"
-    return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "cashew.bots", "--url", url, "--keys-dir", str(settings.data / demo.KEYS_FOLDER),
-        "--parent", str(os.getpid()), stdin=asyncio.subprocess.DEVNULL,
-    )  # fmt: skip
-
-
-async def _stop_bots(bots: asyncio.subprocess.Process | None) -> None:
-    if bots is None or bots.returncode is not None:
-        return
-    with contextlib.suppress(ProcessLookupError):
-        bots.terminate()
-    try:
-        async with asyncio.timeout(BOTS_SECONDS):
-            await bots.wait()
-    except TimeoutError:
-        with contextlib.suppress(ProcessLookupError):
-            bots.kill()
-        await bots.wait()
-
-
 def _reachable(host: str) -> str:
     """An address at which this machine reaches a server that listens on `host`."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
     return f"[{host}]" if ":" in host else host
+
+
+def _url(settings: Settings) -> str:
+    return f"http://{_reachable(settings.host)}:{settings.port}"
 
 
 def _bind(host: str, port: int) -> socket.socket:
@@ -486,7 +482,7 @@ async def _serve(settings: Settings, sockets: list[socket.socket], command: str,
     if settings.sync == "off":
         _log.warning("sync is off: what is acknowledged is not on disk; for benches only")
     venue = Venue(settings, accounts=demo.ACCOUNTS if settings.demo else ())
-    url = f"http://{_reachable(settings.host)}:{settings.port}"
+    url = _url(settings)
 
     def tell() -> None:
         symbols = [(one.symbol, one.terms) for one in venue.desk.directory.listed()]

@@ -18,15 +18,20 @@ from gateway.accounts import create_key
 
 SERVE = (sys.executable, "-m", "cashew", "serve")
 START_S = 120
-SMALL = {"CASHEW_ORDERS": "65536", "CASHEW_LEVELS": "524288", "CASHEW_DAY_IDS": "262144", "CASHEW_ACCOUNTS": "256"}
+SMALL = {
+    "CASHEW_ORDERS": "65536", "CASHEW_LEVELS": "524288", "CASHEW_DAY_IDS": "262144", "CASHEW_ACCOUNTS": "256",
+    "CASHEW_FOLLOWER": "off",  # what is followed is the log: tests of other things need no second process
+}  # fmt: skip
 SYMBOL = "W320S"  # a spot instrument: listed on every day
 
 
 class Exchange:
-    """One venue's folder and, while it runs, its process; `program` starts it, `--data` and ports are added."""
+    """One venue's folder and, while it runs, its process; `program` starts it, `--data` and ports are added, and
+    `environment` stands over SMALL."""
 
-    def __init__(self, data: Path, *options: str, program: Sequence[str] = SERVE) -> None:
+    def __init__(self, data: Path, *options: str, program: Sequence[str] = SERVE, **environment: str) -> None:
         self.data = data
+        self.environment = SMALL | environment
         self.options = options
         self.program = program
         self.tokens: dict[str, str] = {}
@@ -45,7 +50,7 @@ class Exchange:
         command = [*self.program, "--data", str(self.data), "--port", "0", *self.options]
         with self.log.open("a") as errors:
             self.process = subprocess.Popen(
-                command, stdout=subprocess.PIPE, stderr=errors, text=True, env={**os.environ, **SMALL}
+                command, stdout=subprocess.PIPE, stderr=errors, text=True, env={**os.environ, **self.environment}
             )
         assert self.process.stdout is not None
         banner = self.process.stdout.readline()

@@ -95,7 +95,7 @@ ROOMS = (
     Room(
         "gateway shells",
         4,
-        ("gateway.server", "gateway.control", "gateway.transport"),
+        ("gateway.server", "gateway.control", "gateway.transport", "gateway.children"),
         ("engine.schema*", "engine.phases", "gateway*"),
     ),
     Room("market data server", 4, ("marketdata.server",), ("engine.schema*", "marketdata*")),
