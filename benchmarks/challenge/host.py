@@ -23,6 +23,7 @@ import engine
 from engine import kernel_cache
 from engine.apply import act_payload, new_state, run_block
 from engine.core.book import level_at
+from engine.core.ids import fold_low
 from engine.core.kernel import resume, step
 from engine.core.lane import LANE, I, U, as_int64, inline, intrinsic, kernel, outline, shl, times
 from engine.core.layout import (
@@ -235,6 +236,7 @@ def drive(handle, own_at, messages, count):
         number = m[k + 2]
         terms = m[k + 4]
         _put_text(s, own, order_id)
+        key = fold_low(s.cmd, I(4))
         s.cmd[13] += 1
         s.cmd[14] += 1
         s.cmd[2] = m[k + 3]
@@ -247,9 +249,9 @@ def drive(handle, own_at, messages, count):
         else:
             s.cmd[0] = AMEND_ROW
             # The challenge sets what is open, our amend the total: what is filled is the engine's to know.
-            x = named(s, I(0), I(ACCOUNT))
+            x = named(s, I(0), I(ACCOUNT), key)
             s.cmd[3] += I(s.n4[x * NODE4 + QTY]) - I(s.n4[x * NODE4 + LEAVES])
-        n = step(s, I(0), I(0))
+        n = step(s, I(0), I(0), key)
         if kind == 0 and _is_used_up(s, n):
             _again(own, order_id)
             continue

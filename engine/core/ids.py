@@ -83,9 +83,9 @@ def _group(key, account, mask):
 
 
 @inline
-def group_of(s, account, words, at):
-    """The same, for the text at words[at]."""
-    return _group(fold_low(words, at), account, s.h[ID_MASK])
+def group_of(s, account, key):
+    """The same, in the table of a venue."""
+    return _group(key, account, s.h[ID_MASK])
 
 
 @inline

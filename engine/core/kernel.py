@@ -9,12 +9,14 @@ from engine.core.accounts import position_at
 from engine.core.calls import tell
 from engine.core.entry import MALFORMED, UNKNOWN_ACCOUNT, UNKNOWN_INSTRUMENT, bears_id, is_lasting
 from engine.core.events import mark_last, put_body, put_head, reject_other, reject_place
-from engine.core.ids import find_order, group_of
+from engine.core.ids import find_order, fold_low, group_of
 from engine.core.lane import LANE, I, inline, kernel, outline
 from engine.core.layout import (
     ACCOUNT,
     ACCOUNT_WORDS,
     ACCOUNTS,
+    AHEAD,
+    AHEAD_KEPT,
     BASE,
     BLIND,
     BUMP,
@@ -40,6 +42,8 @@ from engine.core.layout import (
     INSTRUMENT,
     INSTRUMENT_WORDS,
     INSTRUMENTS,
+    KEYS,
+    KEYS_KEPT,
     LEVELS,
     LINKS,
     MORE_WORDS,
@@ -69,7 +73,7 @@ from engine.core.layout import (
     WORK_COUNT,
 )  # fmt: skip
 from engine.core.matching import ENDED_CANCELED, ENDED_EXPIRED, cancel_resting, go_on
-from engine.core.memory import core, door, enter, fetch
+from engine.core.memory import core, door, enter, fetch, fetch_either
 from engine.core.orders import MAY_CANCEL, may_leave
 from engine.core.restore import restore
 from engine.core.sorting import sort_scratch
@@ -305,68 +309,80 @@ def _restating(d, n, c, kind):
 def _level_ahead(s, c):
     """Level that a place of the future would join, or 0 where that cannot be told."""
     instrument = s.cmd[c + 1] & 0xFFFFFFFF
-    if instrument - 1 >= s.h[INSTRUMENTS]:
-        return I(0)
-    row = instrument * INSTRUMENT_WORDS
+    row = (instrument if instrument <= s.h[INSTRUMENTS] else I(0)) * INSTRUMENT_WORDS
     offset = I(s.cmd[c + 2]) - I(s.ins[row + WINDOW_LO])
-    if offset < 0 or offset >= s.ins[row + WINDOW]:
-        return I(0)
-    return s.ins[row + LEVELS + (((s.cmd[c] >> 8) & 255) == 2)] + offset
+    level = s.ins[row + LEVELS + (((s.cmd[c] >> 8) & 255) == 2)] + offset
+    return level if (offset | (s.ins[row + WINDOW] - 1 - offset)) >= 0 else I(0)
 
 
 @inline
-def _look_at(s, c):
-    """Ask for the line in which the client id or the order of a command that is FAR ahead is looked up."""
-    if s.cmd[c] & 255 == PLACE or s.cmd[c + 8] == 0:
-        fetch(s.tags, group_of(s, s.cmd[c + 15] & 0xFFFFFFFF, s.cmd, c + 4))
-    else:
-        fetch(s.direct, s.cmd[c + 8] & s.h[DIRECT_MASK])
+def _look_at(s, i):
+    """Fold the client id of command i, FAR ahead, and ask for the line in which it or the order named is looked up."""
+    c = i * 16
+    named = s.cmd[c + 8]
+    key = fold_low(s.cmd, c + 4)
+    s.h[KEYS + (i & (KEYS_KEPT - 1))] = key
+    group = group_of(s, s.cmd[c + 15] & 0xFFFFFFFF, key)
+    fetch_either(named == 0, s.tags, group, s.direct, named & s.h[DIRECT_MASK])
 
 
 @inline
-def _look_up(s, c):
-    """Ask for the order that a command NEAR ahead names, or the level that it will join."""
-    if s.cmd[c] & 255 == PLACE:
-        fetch(s.link, _level_ahead(s, c) * LINKS)
-    else:
-        x = I(s.direct[s.cmd[c + 8] & s.h[DIRECT_MASK]])
-        fetch(s.n4, x * NODE4)
-        fetch(s.link, x * LINKS)
+def _look_up(s, i):
+    """Ask for the order that command i, NEAR ahead, names, or for the level that it will join."""
+    c = i * 16
+    named = s.cmd[c + 8]
+    x = I(s.direct[named & s.h[DIRECT_MASK]]) if named != 0 else I(0)
+    r = x if named != 0 else _level_ahead(s, c)
+    s.h[AHEAD + (i & (AHEAD_KEPT - 1))] = r
+    fetch(s.n4, x * NODE4)
+    fetch(s.link, r * LINKS)
 
 
 @inline
-def _look_around(s, c):
-    """Ask for the neighbours and the client id of an order that comes SOON, and for its account's lines."""
+def _look_around(s, i):
+    """Ask for the neighbours of the order or level of command i, SOON, the order's client id and the account."""
+    c = i * 16
     account = s.cmd[c + 15] & 0xFFFFFFFF
-    account = account if account <= s.h[ACCOUNTS] else I(0)
+    r = s.h[AHEAD + (i & (AHEAD_KEPT - 1))]
+    x = r if r >= s.h[ORDER_BASE] else I(0)
     fetch(s.acc, account * ACCOUNT_WORDS)
-    if s.cmd[c] & 255 == PLACE:
-        fetch(s.link, I(s.link[_level_ahead(s, c) * LINKS + PREV]) * LINKS)
-        fetch(s.pos, position_at(s, account, s.cmd[c + 1] & 0xFFFF))
-    else:
-        x = I(s.direct[s.cmd[c + 8] & s.h[DIRECT_MASK]])
-        r4 = x * NODE4
-        fetch(s.link, I(s.link[x * LINKS + NEXT]) * LINKS)
-        fetch(s.link, I(s.link[x * LINKS + PREV]) * LINKS)
-        fetch(s.ids, I(s.n4[r4 + ENTRY]) * ENTRY_WORDS)
-        fetch(s.pos, position_at(s, account, I(s.n4[r4 + INSTRUMENT])))
+    fetch(s.link, I(s.link[r * LINKS + NEXT]) * LINKS)
+    fetch(s.link, I(s.link[r * LINKS + PREV]) * LINKS)
+    fetch(s.ids, I(s.n4[x * NODE4 + ENTRY]) * ENTRY_WORDS)
+    fetch(s.pos, position_at(s, account, (s.cmd[c + 1] & 0xFFFF) | I(s.n4[x * NODE4 + INSTRUMENT])))
+
+
+@outline
+def _begin_looking(d, low, high):
+    """Look ahead as the loop will, for the first commands of a block."""
+    s = core(d)
+    i = I(low)
+    while i < high and i < low + FAR:
+        _look_at(s, i)
+        i += 1
+    i = I(low)
+    while i < high and i < low + NEAR:
+        _look_up(s, i)
+        i += 1
+    return I(0)
 
 
 @inline
-def _look_ahead(s, i, high):
+def _look_ahead(s, i, last):
     """Ask for the memory that the next commands of the block will need: most of a command is waiting for it.
 
-    It changes nothing that is told, and is left out where commands must not be known before their turn."""
-    if i + FAR < high:
-        _look_at(s, (i + FAR) * 16)
-    if i + NEAR < high:
-        _look_up(s, (i + NEAR) * 16)
-        _look_around(s, (i + SOON) * 16)
+    It changes nothing that is told, and is left out where commands must not be known before their turn.  No branch
+    asks what a command is: that is what nobody can foresee."""
+    _look_at(s, min(i + FAR, last))
+    _look_up(s, min(i + NEAR, last))
+    _look_around(s, min(i + SOON, last))
 
 
 @inline
-def step(s, n, c):
-    """Carry out the command at offset c, which is no act, as far as there is room for events; n."""
+def step(s, n, c, key):
+    """Carry out the command at offset c, which is no act, as far as there is room for events; n.
+
+    key: fold_low of its client id."""
     h = s.h
     kind = s.cmd[c] & 255
     h[SEQ] = s.cmd[c + 13]
@@ -376,11 +392,11 @@ def step(s, n, c):
     if h[STAGE] == RESTATING:
         n = _restating(door(s), n, c, kind)
     elif kind == PLACE:
-        n = place(s, n, c)
+        n = place(s, n, c, key)
     elif kind == CANCEL:
-        n = cancel(s, n, c)
+        n = cancel(s, n, c, key)
     elif kind == AMEND:
-        n = amend(s, n, c)
+        n = amend(s, n, c, key)
     else:
         n = _other(door(s), n, c, kind)
     if (h[CURSOR] | h[PENDING]) != 0:
@@ -422,6 +438,8 @@ def run(handle, cmd, ev, low, high, events, room):
     if s.h[PENDING] != 0:
         n = resume(s, n)
     i = I(low)
+    if looks:
+        _begin_looking(door(s), i, high)
     while i < high and s.h[PENDING] == 0:
         c = i * 16
         if ACT_FIRST <= s.cmd[c] & 255 <= ACT_LAST or n + ROOM > room:
@@ -429,8 +447,11 @@ def run(handle, cmd, ev, low, high, events, room):
         if s.h[STAGE] == FRESH:
             s.h[STAGE] = OPEN
         if looks:
-            _look_ahead(s, i, high)
-        n = step(s, n, c)
+            _look_ahead(s, i, high - 1)
+            key = s.h[KEYS + (i & (KEYS_KEPT - 1))]
+        else:
+            key = fold_low(s.cmd, c + 4)
+        n = step(s, n, c, key)
         i += 1
     if s.h[PENDING] != 0:
         s.h[BASE] -= n

@@ -58,6 +58,7 @@ as_uint64: Any
 pointer: Any
 address: Any
 prefetch: Any
+prefetch_either: Any
 
 if PLAIN:
     MASK = (1 << 64) - 1
@@ -67,7 +68,7 @@ if PLAIN:
 
     kernel = inline = outline = _same
 
-    as_int64 = as_int32 = as_uint64 = pointer = address = prefetch = None
+    as_int64 = as_int32 = as_uint64 = pointer = address = prefetch = prefetch_either = None
 
     def _unsigned(value: Any) -> int:
         return int(value) & MASK
@@ -138,21 +139,34 @@ else:
     as_int64, as_int32, as_uint64 = (_pointer_to(kind) for kind in (types.int64, types.int32, types.uint64))
     pointer, address = _pointer, _address
 
+    def _byte_at(builder, array, index):
+        return builder.bitcast(builder.gep(array, [index]), ir.IntType(8).as_pointer())
+
+    def _ask_for(context, builder, place):
+        word = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [place.type, word, word, word])
+        name = "llvm.prefetch.p0i8" if "p0i8" in str(place.type) else "llvm.prefetch.p0"
+        fetch = cgutils.get_or_insert_function(builder.module, kind, name)
+        builder.call(fetch, [place, word(1), word(3), word(1)])  # to be written, keep close, data
+        return context.get_dummy_value()
+
     @intrinsic
-    def _prefetch(_context, pointer, index):
+    def _prefetch(_context, array, index):
         def generate(context, builder, signature, arguments):
-            byte = ir.IntType(8).as_pointer()
-            word = ir.IntType(32)
-            kind = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
-            name = "llvm.prefetch.p0i8" if "p0i8" in str(byte) else "llvm.prefetch.p0"
-            fetch = cgutils.get_or_insert_function(builder.module, kind, name)
-            place = builder.bitcast(builder.gep(arguments[0], [arguments[1]]), byte)
-            builder.call(fetch, [place, word(1), word(3), word(1)])  # to be written, keep close, data
-            return context.get_dummy_value()
+            return _ask_for(context, builder, _byte_at(builder, *arguments))
 
-        return types.void(pointer, types.int64), generate
+        return types.void(array, types.int64), generate
 
-    prefetch = _prefetch
+    @intrinsic
+    def _prefetch_either(_context, first, array, index, other, place):
+        def generate(context, builder, signature, arguments):
+            which, *places = arguments
+            one, two = _byte_at(builder, *places[:2]), _byte_at(builder, *places[2:])
+            return _ask_for(context, builder, builder.select(which, one, two))
+
+        return types.void(types.boolean, array, types.int64, other, types.int64), generate
+
+    prefetch, prefetch_either = _prefetch, _prefetch_either
 
     @intrinsic
     def _cttz(_context, value):
@@ -241,4 +255,4 @@ else:
 
 __all__ = ["CACHE", "CHECKED", "LANE", "PLAIN", "I", "U", "address", "as_int32", "as_int64", "as_uint64", "bytes_in",
            "copy_text", "highest", "inline", "inv", "kept_in", "kernel", "lowest", "outline", "pointer", "prefetch",
-           "shl", "times"]  # fmt: skip
+           "prefetch_either", "shl", "times"]  # fmt: skip

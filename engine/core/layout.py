@@ -122,8 +122,12 @@ BLIND = 51  # set where the core may not look at commands before their turn (it 
 STUCK = 49  # whether the next event has no room: only then is work put off, so that the last event knows it is that
 RULE_OF = 64  # rule number of each code
 LATEST = 52  # places of the entries that came last, RECENT in turn
-ADDRESSES = 128  # of the arrays, in the order of memory.Core; they mean nothing outside the process
-HEADER_WORDS = 150
+ADDRESSES = 128  # of the arrays, in the order of memory.Core; from here on nothing means anything outside the process
+# What looking ahead has found, by the low bits of a command's place in its block: the key of its client id, and the
+# record of the order that it names or of the level that it will join
+KEYS, KEYS_KEPT = 150, 16
+AHEAD, AHEAD_KEPT = 166, 8
+HEADER_WORDS = 174
 
 # CURSOR
 IDLE, MATCHING, CANCELING, SETTLING = range(4)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import namedtuple
 
-from engine.core.lane import LANE, address, as_int32, as_int64, as_uint64, inline, pointer, prefetch
+from engine.core.lane import LANE, address, as_int32, as_int64, as_uint64, inline, pointer, prefetch, prefetch_either
 from engine.core.layout import ADDRESSES
 
 Core = namedtuple(
@@ -48,10 +48,19 @@ if LANE == "compiled":
         """Ask for the cache line of array[index] ahead of its use; changes nothing."""
         prefetch(array, index)
 
+    @inline
+    def fetch_either(first, array, index, other, place):
+        """Ask for the cache line of array[index] or of other[place]."""
+        prefetch_either(first, array, index, other, place)
+
 else:
 
     @inline
     def fetch(array, index):
+        return None
+
+    @inline
+    def fetch_either(first, array, index, other, place):
         return None
 
     @inline
@@ -69,4 +78,4 @@ else:
                     handle[17], handle[18], handle[19], handle[20], cmd, ev)  # fmt: skip
 
 
-__all__ = ["Core", "core", "door", "enter", "fetch"]
+__all__ = ["Core", "core", "door", "enter", "fetch", "fetch_either"]

@@ -12,7 +12,7 @@ from engine.core.accounts import position_at
 from engine.core.book import empty_window_level, join_window
 from engine.core.entry import FOK, IOC, LIMIT, enter, place_other, take_record
 from engine.core.events import order_attributes, put_good_head, put_id, put_rest
-from engine.core.ids import add_id_at, find_order, fold_low, is_client_id, root_of, seek_id
+from engine.core.ids import add_id_at, find_order, is_client_id, root_of, seek_id
 from engine.core.lane import I, U, inline, inv, shl
 from engine.core.layout import (
     ACCOUNT,
@@ -103,8 +103,8 @@ def _odd_terms(s, row, account, price, qty, offset):
 
 
 @inline
-def place(s, n, c):
-    """ORDER_PLACE."""
+def place(s, n, c, key):
+    """ORDER_PLACE; key: fold_low of its client id, as in the other two."""
     h = s.h
     w0 = I(s.cmd[c])
     qty = I(s.cmd[c + 3])
@@ -119,7 +119,6 @@ def place(s, n, c):
     odd |= ((h[ID_LIMIT] - 1 - h[IDS]) | (h[ORDER_LIMIT] - 1 - h[LIVE])) >> 63  # R15
     if odd != 0 or not is_client_id(s.cmd, c + 4):
         return place_other(door(s), n, c)
-    key = fold_low(s.cmd, c + 4)
     e, slot = seek_id(s, account, key, s.cmd, c + 4)
     g = ((w0 >> 8) & 255) - 1
     sign = 1 - 2 * g
@@ -150,7 +149,7 @@ def place(s, n, c):
 
 
 @inline
-def named(s, c, account):
+def named(s, c, account, key):
     """The order that a cancel or amend names by its order_id or by its own client id alone; 0: no such, or not so."""
     low = s.cmd[c + 8]
     own = s.cmd[c + 4] | s.cmd[c + 5] | s.cmd[c + 6] | s.cmd[c + 7]
@@ -158,7 +157,7 @@ def named(s, c, account):
         return I(0)
     if low != 0:
         return find_order(s, low)
-    e, _ = seek_id(s, account, fold_low(s.cmd, c + 4), s.cmd, c + 4)
+    e, _ = seek_id(s, account, key, s.cmd, c + 4)
     return s.ids[root_of(s, e) * ENTRY_WORDS + ENTRY_PLACE] >> 32
 
 
@@ -187,10 +186,10 @@ def _is_far(s, row, price):
 
 
 @inline
-def cancel(s, n, c):
+def cancel(s, n, c, key):
     """ORDER_CANCEL (R29)."""
     account = s.cmd[c + 15] & 0xFFFFFFFF
-    x = named(s, c, account)
+    x = named(s, c, account, key)
     r4 = x * NODE4
     flags = I(s.n4[r4 + FLAGS])
     instrument = I(s.n4[r4 + INSTRUMENT])
@@ -217,11 +216,11 @@ def _put(s, n, kind, x, flags, instrument, account, attributes):
 
 
 @inline
-def amend(s, n, c):
+def amend(s, n, c, key):
     """ORDER_AMEND (R30-R32)."""
     account = s.cmd[c + 15] & 0xFFFFFFFF
     flags = (s.cmd[c] >> 40) & 255
-    x = named(s, c, account)
+    x = named(s, c, account, key)
     r4 = x * NODE4
     has = I(s.n4[r4 + FLAGS])
     instrument = I(s.n4[r4 + INSTRUMENT])
