@@ -331,8 +331,10 @@ def _look_up(s, i):
     """Ask for the order that command i, NEAR ahead, names, or for the level that it will join."""
     c = i * 16
     named = s.cmd[c + 8]
-    x = I(s.direct[named & s.h[DIRECT_MASK]]) if named != 0 else I(0)
-    r = x if named != 0 else _level_ahead(s, c)
+    x = I(s.direct[named & s.h[DIRECT_MASK]])
+    level = _level_ahead(s, c)
+    r = x if named != 0 else level
+    x = x if named != 0 else I(0)
     s.h[AHEAD + (i & (AHEAD_KEPT - 1))] = r
     fetch(s.n4, x * NODE4)
     fetch(s.link, r * LINKS)
@@ -426,6 +428,11 @@ def resume(s, n):
     return n
 
 
+@inline
+def _is_act(s, c):
+    return ACT_FIRST <= s.cmd[c] & 255 <= ACT_LAST
+
+
 @kernel
 def run(handle, cmd, ev, low, high, events, room):
     """Carry out commands[low:high] on the state behind `handle`, writing events from number `events` up to `room`.
@@ -440,12 +447,12 @@ def run(handle, cmd, ev, low, high, events, room):
     i = I(low)
     if looks:
         _begin_looking(door(s), i, high)
+    if s.h[STAGE] == FRESH and i < high and n + ROOM <= room and not _is_act(s, i * 16):
+        s.h[STAGE] = OPEN
     while i < high and s.h[PENDING] == 0:
         c = i * 16
-        if ACT_FIRST <= s.cmd[c] & 255 <= ACT_LAST or n + ROOM > room:
+        if _is_act(s, c) or n + ROOM > room:
             break
-        if s.h[STAGE] == FRESH:
-            s.h[STAGE] = OPEN
         if looks:
             _look_ahead(s, i, high - 1)
             key = s.h[KEYS + (i & (KEYS_KEPT - 1))]
