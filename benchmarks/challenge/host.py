@@ -5,7 +5,9 @@ does not look ahead.  What it runs is `engine.core.kernel.step`, the body of the
 nothing of it is left out: the duplicate check of client ids, owner, phase, limits and kill switches, self-match
 prevention (the one account has it set to none, or its orders could not trade), positions, full event rows.
 
-Client ids are text, as the schema wants: eight letters for an id of 32 bits, sixteen for a larger one.  An id that is
+Client ids are text, as the schema wants: eight letters for an id of 32 bits, sixteen for a larger one.  Cancels and
+modifies name an order by the order_id that its acceptance told, which a table by the challenge's number keeps, as a
+client would; where there is none (no such order, or a number out of the table's range) by its client id.  An id that is
 used again after its order has ended, which our rules refuse for a trading day (R6), gets a counted suffix.
 """
 
@@ -17,6 +19,7 @@ from typing import Any, Final
 
 import numba
 import numpy as np
+from llvmlite import ir
 from numba import types
 
 import engine
@@ -25,7 +28,7 @@ from engine.apply import act_payload, new_state, run_block
 from engine.core.book import level_at
 from engine.core.ids import fold_low
 from engine.core.kernel import resume, step
-from engine.core.lane import LANE, I, U, as_int64, inline, intrinsic, kernel, outline, shl, times
+from engine.core.lane import LANE, I, U, as_int32, as_int64, inline, intrinsic, kernel, outline, shl, times
 from engine.core.layout import (
     BASE,
     BEST,
@@ -80,7 +83,7 @@ ENDED = int(OrdStatus.FILLED)
 ACCOUNT, INSTRUMENT = 1, 1
 
 # Words of the adapter's own header
-RING, HEAD, TAIL, MASK, WRITTEN, TAIL_SEEN, PUBLISH, NAMES, AGAIN, AGAIN_MASK, AGAIN_COUNT = range(11)
+RING, HEAD, TAIL, MASK, WRITTEN, TAIL_SEEN, PUBLISH, NAMES, AGAIN, AGAIN_MASK, AGAIN_COUNT, OURS, KNOWN = range(13)
 OWN_WORDS = 16
 AGAIN_SLOTS = 1 << 12
 LETTERS, NIBBLES = U(0x4141414141414141), U(0x0F0F0F0F0F0F0F0F)
@@ -114,6 +117,23 @@ def _load_acquired(_context, place):
     return types.int64(place), generate
 
 
+@intrinsic
+def _store_text(_context, words, place, one, two, three):
+    """Write a client id of up to 24 bytes as the core reads it, in one piece: a load of what was stored in several
+    waits until all of them have left for the cache."""
+
+    def generate(context, builder, signature, arguments):
+        kind = ir.VectorType(ir.IntType(64), 4)
+        text = kind(None)
+        for number, word in enumerate(arguments[2:]):
+            text = builder.insert_element(text, word, ir.IntType(32)(number))
+        there = builder.bitcast(builder.gep(arguments[0], [arguments[1]]), kind.as_pointer())
+        builder.store(text, there, 8)
+        return context.get_dummy_value()
+
+    return types.void(words, types.int64, types.int64, types.int64, types.int64), generate
+
+
 @inline
 def _letters(half):
     """32 bits as eight letters A to P."""
@@ -135,17 +155,32 @@ def _times_used(own, again, order_id):
 
 @inline
 def _put_text(s, own, order_id):
-    """Write an order's client id into the command row."""
-    s.cmd[4] = _letters(U(order_id) & LOW)
+    """Write an order's client id into the command row, which then names no order_id."""
+    s.cmd[8] = 0
     high = I(U(order_id) >> U(32))
-    s.cmd[5] = _letters(U(high)) if high != 0 else I(0)
-    s.cmd[6] = 0
+    two = _letters(U(high)) if high != 0 else I(0)
+    three = I(0)
     if own[AGAIN_COUNT] != 0:
         again = as_int64(own[AGAIN])
         used = again[_times_used(own, again, order_id) + 1]
         if used != 0:
-            s.cmd[5] = _letters(U(high))
-            s.cmd[6] = _letters(U(used))
+            two = _letters(U(high))
+            three = _letters(U(used))
+    _store_text(s.cmd, I(4), _letters(U(order_id) & LOW), two, three)
+    return I(0)
+
+
+@inline
+def _put_name(s, own, order_id):
+    """Name an order in the command row: by our order_id where it has one, or by its client id."""
+    ours = I(0)
+    if U(order_id) < U(own[KNOWN]):
+        ours = I(as_int32(own[OURS])[order_id])
+    if ours == 0:
+        return _put_text(s, own, order_id)
+    _store_text(s.cmd, I(4), I(0), I(0), I(0))
+    s.cmd[8] = ours
+    return I(0)
 
 
 @outline
@@ -180,26 +215,57 @@ def _report(own, ring, kind, side, number, order_id, price, qty, maker, taker):
             _wait(own, w)
 
 
+def _reader(bits: int) -> Any:
+    """Of so many bits in an array of words, counted in pieces of that size, as they were stored just before.
+
+    The compiler may not take two in one load: a load of what several stores have written, or one and then another a
+    part of it, waits until all of them have left for the cache."""
+
+    @intrinsic
+    def read(_context, words, place):
+        def generate(context, builder, signature, arguments):
+            piece = ir.IntType(bits)
+            there = builder.gep(builder.bitcast(arguments[0], piece.as_pointer()), [arguments[1]])
+            return builder.zext(builder.load_atomic(there, "monotonic", bits // 8), ir.IntType(64))
+
+        return types.int64(words, types.int64), generate
+
+    return read
+
+
+_word, _byte = _reader(64), _reader(8)
+
+
 @inline
 def _tell(s, own, ring, names, n, number, order_id):
     """Turn the first n EVENT rows into reports about message `number`."""
     e = I(0)
     while e < n:
         at = e * 16
-        kind = (s.ev[at + 3] >> 32) & 255
-        side = ((s.ev[at + 4] >> 24) & 255) - 1
+        kind = _byte(s.ev, at * 8 + 28)
+        side = _byte(s.ev, at * 8 + 35) - 1
         if kind == ACCEPTED:
-            names[s.ev[at + 5]] = order_id
-            _report(own, ring, I(ORDER_ACK), side, number, order_id, s.ev[at + 6], s.ev[at + 7], I(0), I(0))
+            names[_word(s.ev, at + 5)] = order_id
+            if U(order_id) < U(own[KNOWN]):
+                as_int32(own[OURS])[order_id] = _word(s.ev, at + 5)
+            _report(
+                own, ring, I(ORDER_ACK), side, number, order_id, _word(s.ev, at + 6), _word(s.ev, at + 7), I(0), I(0)
+            )
         elif kind == TRADE:
-            maker = names[s.ev[at + 11]]
-            _report(own, ring, I(TRADED), I(0), number, maker, s.ev[at + 6], s.ev[at + 7], maker, order_id)
+            maker = names[_word(s.ev, at + 11)]
+            _report(
+                own, ring, I(TRADED), I(0), number, maker, _word(s.ev, at + 6), _word(s.ev, at + 7), maker, order_id
+            )
         elif kind == CANCELED:
-            _report(own, ring, I(CANCEL_ACK), side, number, order_id, s.ev[at + 6], s.ev[at + 14], I(0), I(0))
+            _report(
+                own, ring, I(CANCEL_ACK), side, number, order_id, _word(s.ev, at + 6), _word(s.ev, at + 14), I(0), I(0)
+            )
         elif kind == AMENDED:
-            _report(own, ring, I(MODIFY_ACK), side, number, order_id, s.ev[at + 6], s.ev[at + 8], I(0), I(0))
+            _report(
+                own, ring, I(MODIFY_ACK), side, number, order_id, _word(s.ev, at + 6), _word(s.ev, at + 8), I(0), I(0)
+            )
         elif kind == REJECTED:
-            refused = I(MODIFY_REJECT) if (s.ev[at + 4] >> 56) & 255 == AMEND else I(CANCEL_REJECT)
+            refused = I(MODIFY_REJECT) if _byte(s.ev, at * 8 + 39) == AMEND else I(CANCEL_REJECT)
             _report(own, ring, refused, I(0), number, order_id, I(0), I(0), I(0), I(0))
         e += 1
 
@@ -218,8 +284,9 @@ def _again(own, order_id):
 @inline
 def _is_used_up(s, n):
     """Whether the events say that the client id was that of an order that has ended (R6)."""
-    word = s.ev[4]
-    return n == 1 and (s.ev[3] >> 32) & 255 == STATUS and (word >> 16) & DUP != 0 and (word >> 48) & 255 >= ENDED
+    if n != 1 or _byte(s.ev, I(28)) != STATUS:
+        return False
+    return (s.ev[4] >> 16) & DUP != 0 and (s.ev[4] >> 48) & 255 >= ENDED
 
 
 @kernel
@@ -235,8 +302,11 @@ def drive(handle, own_at, messages, count):
         order_id = m[k + 1]
         number = m[k + 2]
         terms = m[k + 4]
-        _put_text(s, own, order_id)
-        key = fold_low(s.cmd, I(4))
+        if kind == 0:
+            _put_text(s, own, order_id)
+        else:
+            _put_name(s, own, order_id)
+        key = fold_low(s.cmd, I(4)) if s.cmd[8] == 0 else I(0)
         s.cmd[13] += 1
         s.cmd[14] += 1
         s.cmd[2] = m[k + 3]
@@ -334,10 +404,13 @@ def build(ring: int, head: int, tail: int, slots: int, publish: int, orders: int
     rows.view(np.int64)[:] = 0
     names = np.zeros(4 * orders + len(terms) + 1, np.int64)
     names[:] = 0
+    ours = np.zeros(4 * orders, np.int32)
+    ours[:] = 0
     again = np.zeros(2 * AGAIN_SLOTS, np.int64)
     own = np.zeros(OWN_WORDS, np.int64)
     own[RING], own[HEAD], own[TAIL], own[MASK], own[PUBLISH] = ring, head, tail, slots - 1, publish
     own[NAMES], own[AGAIN], own[AGAIN_MASK] = names.ctypes.data, again.ctypes.data, AGAIN_SLOTS - 1
+    own[OURS], own[KNOWN] = ours.ctypes.data, ours.size
     h = arrays.h
     h[CMD], h[EV] = command.ctypes.data, rows.ctypes.data
     h[BLIND], h[CAPACITY] = 1, EVENT_ROOM
@@ -348,5 +421,5 @@ def build(ring: int, head: int, tail: int, slots: int, publish: int, orders: int
     query(handle, 0, 0, 0)
     if not kernel_cache.is_sealed(_CACHE):
         kernel_cache.seal(_CACHE)
-    _KEPT.extend((state, command, rows, names, again, own))
+    _KEPT.extend((state, command, rows, names, ours, again, own))
     return _native(drive), _native(query), handle, own.ctypes.data
