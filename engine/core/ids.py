@@ -27,6 +27,7 @@ from engine.core.layout import (
     QTY,
     RECENT,
     SPILL_MASK,
+    SPILL_TOP,
     SPILLED,
 )  # fmt: skip
 from engine.core.memory import core, door, fetch
@@ -240,6 +241,7 @@ def _spill_put(d, order_id, x):
     s.spill[2 * i] = order_id
     s.spill[2 * i + 1] = x
     s.h[SPILLED] += 1
+    s.h[SPILL_TOP] = max(s.h[SPILL_TOP], order_id)
     return I(0)
 
 
@@ -275,6 +277,8 @@ def _spill_drop(d, order_id):
     s.spill[2 * i] = 0
     s.spill[2 * i + 1] = 0
     s.h[SPILLED] -= 1
+    if s.h[SPILLED] == 0:
+        s.h[SPILL_TOP] = 0
     return I(0)
 
 
@@ -304,7 +308,7 @@ def find_order(s, order_id):
     x = I(s.direct[order_id & s.h[DIRECT_MASK]])
     if x != 0 and s.n8[x * NODE8 + ORDER_ID] == order_id:
         return x
-    if s.h[SPILLED] > 0:
+    if order_id <= s.h[SPILL_TOP]:
         return _spill_get(door(s), order_id)
     return I(0)
 

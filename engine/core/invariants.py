@@ -75,6 +75,7 @@ from engine.core.layout import (
     RESTATING,
     SHOWN,
     SPILL_MASK,
+    SPILL_TOP,
     SPILLED,
     STAGE,
     STOPPED,
@@ -231,6 +232,7 @@ def _check_orders(arrays: Arrays, live: dict[int, int]) -> None:
         if arrays.spill[2 * at]:
             spilled[int(arrays.spill[2 * at])] = int(arrays.spill[2 * at + 1])
     assert len(spilled) == int(h[SPILLED])
+    assert max(spilled, default=0) <= int(h[SPILL_TOP]) and (spilled or h[SPILL_TOP] == 0)
     open_orders: dict[int, int] = {}
     for order_id, x in live.items():
         direct = int(arrays.direct[order_id & int(h[DIRECT_MASK])])

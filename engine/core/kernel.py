@@ -93,7 +93,7 @@ BY_MASS_CANCEL, BY_DISCONNECT = int(Reason.MASS_CANCEL), int(Reason.DISCONNECT)
 DAY_ORDER = int(Code.DAY_ORDER)
 GTD = int(TimeInForce.GTD)
 LOOKS = LANE == "compiled"
-FAR, NEAR, SOON = 10, 6, 3  # how many commands ahead memory is asked for
+ROWS, FAR, NEAR, SOON = 24, 10, 6, 3  # how many commands ahead memory is asked for
 ROOM = 8  # events that a command may write before it asks for room again
 
 
@@ -375,6 +375,8 @@ def _look_ahead(s, i, last):
 
     It changes nothing that is told, and is left out where commands must not be known before their turn.  No branch
     asks what a command is: that is what nobody can foresee."""
+    fetch(s.cmd, (i + ROWS) * 16)
+    fetch(s.cmd, (i + ROWS) * 16 + 8)
     _look_at(s, min(i + FAR, last))
     _look_up(s, min(i + NEAR, last))
     _look_around(s, min(i + SOON, last))

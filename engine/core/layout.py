@@ -121,6 +121,7 @@ STRIDE = 50  # of positions and costs: places per account, owner or currency
 BLIND = 51  # set where the core may not look at commands before their turn (it asks for their memory only)
 STUCK = 49  # whether the next event has no room: only then is work put off, so that the last event knows it is that
 RULE_OF = 64  # rule number of each code
+SPILL_TOP = 60  # highest order_id in the spill table, or of those that were since it was empty
 LATEST = 52  # places of the entries that came last, RECENT in turn
 ADDRESSES = 128  # of the arrays, in the order of memory.Core; from here on nothing means anything outside the process
 # What looking ahead has found, by the low bits of a command's place in its block: the key of its client id, and the

@@ -21,7 +21,7 @@ from engine.core.ids import (
     is_client_id,
     unindex_order,
 )
-from engine.core.layout import DIRECT_MASK, ID_MASK, NODE8, ORDER_ID, PLACES, RECENT, SPILL_MASK, SPILLED
+from engine.core.layout import DIRECT_MASK, ID_MASK, NODE8, ORDER_ID, PLACES, RECENT, SPILL_MASK, SPILL_TOP, SPILLED
 from engine.core.memory import Core
 from engine.schema import CL_ORD_ID_PATTERN, COMMAND, Limits, cl_ord_id_key
 from tests.engine.core.alone import alone
@@ -251,7 +251,7 @@ def test_dropping_from_a_cluster_of_the_spill_table_leaves_the_others_findable()
         for order_id in order:
             index.drop(order_id)
             assert index.agrees([*wanted, 9 + 4_000 * turn])
-        assert index.spilled == 0
+        assert index.spilled == 0 and index.state.arrays.h[SPILL_TOP] == 0
         assert not index.state.arrays.spill.any(), "an emptied table is empty"
 
 
