@@ -26,7 +26,7 @@ import engine
 from engine import kernel_cache
 from engine.apply import act_payload, new_state, run_block
 from engine.core.book import level_at
-from engine.core.ids import fold_low
+from engine.core.ids import ask_for_id, fold_low
 from engine.core.kernel import resume, step
 from engine.core.lane import LANE, I, U, as_int32, as_int64, inline, intrinsic, kernel, outline, shl, times
 from engine.core.layout import (
@@ -306,7 +306,10 @@ def drive(handle, own_at, messages, count):
             _put_text(s, own, order_id)
         else:
             _put_name(s, own, order_id)
-        key = fold_low(s.cmd, I(4)) if s.cmd[8] == 0 else I(0)
+        key = I(0)
+        if s.cmd[8] == 0:
+            key = fold_low(s.cmd, I(4))
+            ask_for_id(s, I(ACCOUNT), key)
         s.cmd[13] += 1
         s.cmd[14] += 1
         s.cmd[2] = m[k + 3]

@@ -20,12 +20,11 @@ from engine.core.layout import (
     ID_MASK,
     IDS,
     INSTRUMENT,
-    LATEST,
     NODE4,
     NODE8,
     ORDER_ID,
+    PLACES,
     QTY,
-    RECENT,
     SPILL_MASK,
     SPILL_TOP,
     SPILLED,
@@ -90,6 +89,14 @@ def group_of(s, account, key):
 
 
 @inline
+def ask_for_id(s, account, key):
+    """Ask for the memory in which an account's client id of this key is looked up, ahead of doing so."""
+    group = _group(key, account, s.h[ID_MASK])
+    fetch(s.tags, group)
+    fetch(s.tab, group * PLACES)
+
+
+@inline
 def _tag(key):
     """A key's byte in a group, in each of the eight bytes."""
     return times(U((key >> 54) | 0x80), ONES)
@@ -100,19 +107,6 @@ def _alike(group, tag):
     """Top bits of the bytes of a group that may be this tag; the lowest of them is."""
     x = U(group) ^ tag
     return (x - ONES) & inv(x) & HIGH
-
-
-@inline
-def _entry_at(s, place):
-    """The entry of a taken place: in the table, or among the latest."""
-    last = s.h[IDS]
-    k = I(0)
-    while k < RECENT:
-        e = last - k
-        if s.h[LATEST + (e & (RECENT - 1))] == place and e > 0:
-            return e
-        k += 1
-    return I(s.tab[place])
 
 
 @inline
@@ -135,7 +129,7 @@ def seek_id(s, account, key, words, at):
         group = s.tags[i]
         alike = _alike(group, tag)
         while alike != U(0):
-            found = _entry_at(s, (i << 3) + (lowest(alike) >> 3))
+            found = I(s.tab[(i << 3) + (lowest(alike) >> 3)])
             b = found * ENTRY_WORDS
             if _is_text(s, b, words, at) and (s.ids[b + ENTRY_PLACE] & 0xFFFFFFFF) == account:
                 e = found
@@ -168,7 +162,7 @@ def find_key(d, account, low, high):
         group = s.tags[i]
         alike = _alike(group, tag)
         while alike != U(0):
-            e = _entry_at(s, (i << 3) + (lowest(alike) >> 3))
+            e = I(s.tab[(i << 3) + (lowest(alike) >> 3)])
             b = e * ENTRY_WORDS
             if (s.ids[b + ENTRY_PLACE] & 0xFFFFFFFF) == account and fold_low(s.ids, b) == low:
                 if fold_high(s.ids, b) == high:
@@ -201,10 +195,7 @@ def add_id_at(s, place, account, key, words, at, order_id, x):
     s.ids[b + ENTRY_QTY] = 0
     i = place >> 3
     s.tags[i] |= shl((key >> 54) | 0x80, (place & 7) << 3)
-    fetch(s.tab, place)
-    turn = LATEST + (e & (RECENT - 1))
-    s.tab[h[turn]] = max(e - RECENT, I(0))
-    h[turn] = place
+    s.tab[place] = e
     return e
 
 
@@ -316,6 +307,7 @@ def find_order(s, order_id):
 __all__ = [
     "add_id",
     "add_id_at",
+    "ask_for_id",
     "close_entry",
     "find_id",
     "find_key",

@@ -9,7 +9,7 @@ from engine.core.accounts import position_at
 from engine.core.calls import tell
 from engine.core.entry import MALFORMED, UNKNOWN_ACCOUNT, UNKNOWN_INSTRUMENT, bears_id, is_lasting
 from engine.core.events import mark_last, put_body, put_head, reject_other, reject_place
-from engine.core.ids import find_order, fold_low, group_of
+from engine.core.ids import ask_for_id, find_order, fold_low, group_of
 from engine.core.lane import LANE, I, inline, kernel, outline
 from engine.core.layout import (
     ACCOUNT,
@@ -58,6 +58,7 @@ from engine.core.layout import (
     ORDER_BASE,
     ORDER_ID,
     PENDING,
+    PLACES,
     PREV,
     RESTATING,
     SEQ,
@@ -324,6 +325,7 @@ def _look_at(s, i):
     s.h[KEYS + (i & (KEYS_KEPT - 1))] = key
     group = group_of(s, s.cmd[c + 15] & 0xFFFFFFFF, key)
     fetch_either(named == 0, s.tags, group, s.direct, named & s.h[DIRECT_MASK])
+    fetch_either(named == 0, s.tab, group * PLACES, s.direct, s.cmd[c + 13] & s.h[DIRECT_MASK])
 
 
 @inline
@@ -460,6 +462,7 @@ def run(handle, cmd, ev, low, high, events, room):
             key = s.h[KEYS + (i & (KEYS_KEPT - 1))]
         else:
             key = fold_low(s.cmd, c + 4)
+            ask_for_id(s, s.cmd[c + 15] & 0xFFFFFFFF, key)
         n = step(s, n, c, key)
         i += 1
     if s.h[PENDING] != 0:

@@ -96,9 +96,9 @@ FEES_BY_LOT, FEES_IN_BPS = 1, 2
 ENTRY_ORDER, ENTRY_PLACE, ENTRY_END, ENTRY_QTY = 4, 5, 6, 7
 ENTRY_WORDS = 8
 # Their table: `tags` holds for eight places a byte each (0x80 and seven bits of the key, 0 while free), so that what is
-# asked most, whether an id is new, is answered from little memory; `tab` holds the entries.  The entry of a place is
-# written when RECENT others have come: until then it stands in the header, and its line has time to arrive.
-PLACES, RECENT = 8, 8
+# asked most, whether an id is new, is answered from little memory; `tab` holds the entries, those of a group in half a
+# line.
+PLACES = 8
 # ENTRY_PLACE = account | record << 32 (record 0: ended); ENTRY_END = status << 40 | cum_qty once ended,
 # negative in an alias (minus its root entry); ENTRY_QTY = order_qty | instrument << 32
 
@@ -121,8 +121,7 @@ STRIDE = 50  # of positions and costs: places per account, owner or currency
 BLIND = 51  # set where the core may not look at commands before their turn (it asks for their memory only)
 STUCK = 49  # whether the next event has no room: only then is work put off, so that the last event knows it is that
 RULE_OF = 64  # rule number of each code
-SPILL_TOP = 60  # highest order_id in the spill table, or of those that were since it was empty
-LATEST = 52  # places of the entries that came last, RECENT in turn
+SPILL_TOP = 52  # highest order_id in the spill table, or of those that were since it was empty
 ADDRESSES = 128  # of the arrays, in the order of memory.Core; from here on nothing means anything outside the process
 # What looking ahead has found, by the low bits of a command's place in its block: the key of its client id, and the
 # record of the order that it names or of the level that it will join

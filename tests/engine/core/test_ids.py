@@ -21,7 +21,7 @@ from engine.core.ids import (
     is_client_id,
     unindex_order,
 )
-from engine.core.layout import DIRECT_MASK, ID_MASK, NODE8, ORDER_ID, PLACES, RECENT, SPILL_MASK, SPILL_TOP, SPILLED
+from engine.core.layout import DIRECT_MASK, ID_MASK, NODE8, ORDER_ID, PLACES, SPILL_MASK, SPILL_TOP, SPILLED
 from engine.core.memory import Core
 from engine.schema import CL_ORD_ID_PATTERN, COMMAND, Limits, cl_ord_id_key
 from tests.engine.core.alone import alone
@@ -149,15 +149,14 @@ def test_a_key_beyond_62_bits_names_nothing(low: int, high: int) -> None:
     assert find_key(behind(s), 1, low, high) == 0
 
 
-def test_ids_of_one_tag_and_group_are_told_apart_before_and_after_their_entries_are_written() -> None:
-    """The table learns of an entry RECENT ids later; until then it is among the latest."""
+def test_ids_of_one_tag_and_group_are_told_apart() -> None:
     s = views(new_state(TINY))
-    texts = [b"same-%d" % k for k in range(2 * PLACES + RECENT)]
+    texts = [b"same-%d" % k for k in range(3 * PLACES)]
     for number, text in enumerate(texts, 1):
         assert add(s, 1, 5 << 54, text, number, number) == number
         for known, other in enumerate(texts, 1):
             assert find_id(s, 1, 5 << 54, words(other), 0) == (known if known <= number else 0)
-    assert np.count_nonzero(s.tab) == len(texts) - RECENT
+    assert np.count_nonzero(s.tab) == len(texts)
     assert find_id(s, 1, 6 << 54, words(texts[0]), 0) == 0, "another tag"
 
 
