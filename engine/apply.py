@@ -46,7 +46,6 @@ if not __debug__:
     raise SystemExit("the exchange does not run with python -O: its assertions stay on")
 
 Rows = npt.NDArray[Any]
-_COMPILED = lane.LANE == "compiled"
 MIN_EVENT_ROOM = 16
 POOL_ROWS = 1 << 15
 _DEFINITIONS = (
@@ -87,8 +86,14 @@ class State:
         self.trading_day = ""
         self.margined = False
         self.backlog: Rows = np.zeros(0, EVENT)  # events of an act that await room
-        self.checked: Rows | None = None  # the buffer that `apply` found to be one, and how many rows of it it uses
+        # What `apply` was given last and found to be right: types of rows, and the buffer, how many of its rows are
+        # used, and its words. To compare a type, or to tell the compiler's kind of an array of rows, costs more than
+        # a command.
+        self.command_type: Any = COMMAND
+        self.event_type: Any = EVENT
+        self.checked: Rows | None = None
         self.room = 0
+        self.words = np.zeros(0, np.int64)
         self.pool: Rows = np.empty(POOL_ROWS, EVENT)  # rows that `run_block` gives out, from pool_at on
         self.pool_at = 0
 
@@ -119,13 +124,6 @@ def new_state(limits: Limits | None = None) -> State:
     return State(Limits() if limits is None else limits)
 
 
-def _run(state: State, commands: Rows, events: Rows, low: int, high: int, start: int, room: int) -> int:
-    if not _COMPILED:
-        commands, events = commands.view(np.int64), events.view(np.int64)
-    out: int = run(state.arrays.handle, commands, events, low, high, start, room)
-    return out
-
-
 _WARM = False
 
 
@@ -144,7 +142,7 @@ def warm() -> bool:
     collects = gc.isenabled()
     gc.disable()  # compiling makes millions of objects and hardly any garbage: a sixth of its time
     try:
-        _run(state, np.zeros(1, COMMAND), np.zeros(MIN_EVENT_ROOM, EVENT), 0, 0, 0, MIN_EVENT_ROOM)
+        run(state.arrays.handle, np.zeros(0, np.int64), np.zeros(0, np.int64), 0, 0, 0, MIN_EVENT_ROOM)
     finally:
         if collects:
             gc.enable()
@@ -162,12 +160,20 @@ def apply(state: State, commands: Rows, payload: bytes, events: Rows) -> tuple[i
     May stop early for want of room: drain the events and call again with the rest while `state.pending` or commands
     remain.
     """
-    assert commands.dtype == COMMAND and commands.flags.carray, "the kernel reads rows as plain words, and has one type"
+    if commands.dtype is not state.command_type:
+        assert commands.dtype == COMMAND
+        state.command_type = commands.dtype
+    assert commands.flags.carray, "the kernel reads rows as plain words, and has one type"
     if events is not state.checked:  # mostly the buffer is that of the call before
-        assert events.dtype == EVENT and events.size >= MIN_EVENT_ROOM
+        if events.dtype is not state.event_type:
+            assert events.dtype == EVENT
+            state.event_type = events.dtype
+        assert events.size >= MIN_EVENT_ROOM
         assert events.flags.carray, "the kernel writes rows as plain words"
         state.checked, state.room = events, min(events.size, MAX_EVENTS_PER_CALL)
-    room = state.room
+        state.words = events.view(np.int64)
+    handle, words, room = state.arrays.handle, state.words, state.room
+    rows = commands.view(np.int64)
     done = written = 0
     count = len(commands)
     if state.backlog.size:
@@ -175,7 +181,7 @@ def apply(state: State, commands: Rows, payload: bytes, events: Rows) -> tuple[i
         if state.backlog.size:
             return 0, written
     while True:
-        out = _run(state, commands, events, done, count, written, room)
+        out = run(handle, rows, words, done, count, written, room)
         done, written = out >> 32, out & 0xFFFFFFFF
         if done == count or state.arrays.h[PENDING] != 0 or room - written < MIN_EVENT_ROOM // 2:
             return done, written

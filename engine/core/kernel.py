@@ -94,7 +94,7 @@ BY_MASS_CANCEL, BY_DISCONNECT = int(Reason.MASS_CANCEL), int(Reason.DISCONNECT)
 DAY_ORDER = int(Code.DAY_ORDER)
 GTD = int(TimeInForce.GTD)
 LOOKS = LANE == "compiled"
-ROWS, FAR, NEAR, SOON = 24, 10, 6, 3  # how many commands ahead memory is asked for
+ROWS, FAR, NEAR, SOON = 24, 14, 9, 5  # how many commands ahead memory is asked for
 ROOM = 8  # events that a command may write before it asks for room again
 
 
