@@ -69,7 +69,7 @@ ROOMS = (
     Room(
         "compile lane",
         1,
-        ("engine.core.lane", "engine.kernel_cache"),
+        ("engine.core.lane", "engine.core.whole", "engine.kernel_cache"),
         ("engine.schema*", "engine.core*", "engine.kernel_cache"),
         NETWORK,
     ),
