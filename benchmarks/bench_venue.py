@@ -7,7 +7,9 @@ nothing done but `receive_text` and `send_text`.  Run as a module this file is t
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -69,21 +71,34 @@ class BenchVenue:
         self.port, self.md_port = _two_free_ports()
         self.symbol = ""
         self.low_price = ""
-        command = [sys.executable, "-m", "benchmarks.bench_venue", "--data", str(folder), "--port", str(self.port)]
-        command += ["--md-port", str(self.md_port), "--sync", "on" if sync else "off"]
-        with (folder / "server.log").open("wb") as log:
-            self._process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
+        self._command = [
+            sys.executable,
+            "-m",
+            "benchmarks.bench_venue",
+            "--data",
+            str(folder),
+            "--port",
+            str(self.port),
+        ]
+        self._command += ["--md-port", str(self.md_port), "--sync", "on" if sync else "off"]
+        self._process: subprocess.Popen[bytes]
 
     def __enter__(self) -> BenchVenue:
+        self.start()
         try:
             self._open()
         except BaseException:
-            self._stop()
+            self.stop()
             raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._stop()
+        self.stop()
+
+    def start(self) -> None:
+        """Make the process; that it is there says nothing about whether it answers yet."""
+        with (self.folder / "server.log").open("wb") as log:
+            self._process = subprocess.Popen(self._command, cwd=ROOT, stdout=log, stderr=log)
 
     def _open(self) -> None:
         end = time.monotonic() + START_SECONDS
@@ -92,15 +107,29 @@ class BenchVenue:
                 self.ask("/health")
                 break
             except (urllib.error.URLError, ConnectionError) as error:
-                if self._process.poll() is not None or time.monotonic() > end:
-                    said = (self.folder / "server.log").read_text(encoding="utf-8", errors="replace")[-2000:]
-                    raise RuntimeError(f"the venue does not start:\n{said}") from error
+                self.assert_runs(error, late=time.monotonic() > end)
                 time.sleep(0.05)
         for account in self.accounts:
             self.ask("/operator/accounts", {"account": account, "member": f"M{account}", "owner": account})
         instrument = self.ask("/instruments")[0]
         self.symbol, self.low_price = instrument["symbol"], instrument["min_price"]
         self.ask("/operator/session", {"action": "open", "symbol": self.symbol, "why": "bench"})
+
+    def assert_runs(self, error: Exception, *, late: bool = False) -> None:
+        """RuntimeError with what the venue wrote last, if it has ended, or is `late`."""
+        if self._process.poll() is not None or late:
+            said = (self.folder / "server.log").read_text(encoding="utf-8", errors="replace")[-2000:]
+            raise RuntimeError(f"the venue does not start:\n{said}") from error
+
+    def cpu_seconds(self) -> float:
+        """CPU time so far of the venue's process and of those that it has started."""
+        ticks = 0
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+                fields = stat.read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
+                if self._process.pid in (int(stat.parent.name), int(fields[1])):
+                    ticks += int(fields[11]) + int(fields[12])
+        return ticks / os.sysconf("SC_CLK_TCK")
 
     def ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
         """Ask the REST door, as the operator."""
@@ -133,7 +162,8 @@ class BenchVenue:
         request = {"op": "order.cancel", "id": number, "account": account, "p": {"cl_ord_id": client_id}}
         return json.dumps(request, separators=(",", ":")).encode()
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
+        """End the process, and wait until it has."""
         self._process.terminate()
         try:
             self._process.wait(STOP_SECONDS)

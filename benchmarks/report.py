@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from benchmarks import chart
+from benchmarks.figures import number, spread, table
 from benchmarks.measure import RESULTS, ROOT
+from benchmarks.promises import targets
 
 CHARTS: Final = ROOT / "benchmarks" / "charts"
 REPORT: Final = ROOT / "benchmarks" / "RESULTS.md"
@@ -23,6 +24,7 @@ BENCHES: Final = (
     "auction",
     "journal",
     "block",
+    "recovery",
     "wire",
     "feed",
     "real_flow",
@@ -39,96 +41,6 @@ def load(folder: Path = RESULTS) -> dict[str, Result]:
         if path.is_file():
             found[name] = json.loads(path.read_text(encoding="utf-8"))
     return found
-
-
-def number(value: float) -> str:
-    """Write a figure with three significant digits.
-
-    >>> number(1234567), number(12.345), number(0.1234)
-    ('1,234,567', '12.3', '0.123')
-    """
-    if abs(value) >= 100:
-        return f"{value:,.0f}"
-    return f"{value:.3g}"
-
-
-def spread(figures: dict[str, float]) -> str:
-    """Write a median with its interval."""
-    return f"{number(figures['median'])} [{number(figures['low'])}–{number(figures['high'])}]"
-
-
-def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """A Markdown table; the first column is text, the others figures."""
-    lines = ["| " + " | ".join(heads) + " |", "|---" + "|--:" * (len(heads) - 1) + "|"]
-    return [*lines, *("| " + " | ".join(row) + " |" for row in rows), ""]
-
-
-def targets(results: dict[str, Result]) -> list[list[str]]:
-    """What is promised, what was measured, and whether it is kept."""
-    rows = []
-
-    def promise(text: str, measured: str, kept: bool) -> None:
-        rows.append([text, measured, "kept" if kept else "**missed**"])
-
-    beside = {name: found["beside"] for name, found in results.get("kernel", {}).get("workloads", {}).items()}
-    for key, least, words in (("times_reference", 50, "the reference"), ("times_pybook", 10, "the plain book")):
-        if measured := {name: found[key] for name, found in beside.items() if key in found}:
-            name, times = min(measured.items(), key=lambda item: item[1]["median"])
-            text = f"blocks of 512: at least {least} times {words} (worst of {len(measured)}: {name})"
-            promise(text, spread(times), times["median"] >= least)
-    if "kernel" in results:
-        workloads = results["kernel"]["workloads"]
-        rate = workloads["small"]["throughput"]["commands_per_second"]
-        promise("small book: at least 10 million commands a second", f"{rate / 1e6:.1f} million", rate >= 10_000_000)
-        call, name = max((found["one_call"]["p50_ns"], name) for name, found in workloads.items())
-        promise(f"one-command call, {name}: under 2 µs at the median", f"{call / 1000:.2f} µs", call < 2_000)
-    if mixes := results.get("limit", {}).get("mixes"):
-        name, found = max(mixes.items(), key=lambda item: item[1]["times_floor"]["median"])
-        times = found["times_floor"]
-        text = f"at most 1.6 times the floor in C (worst of {len(mixes)}: {name})"
-        promise(text, spread(times), times["median"] <= 1.6)
-    if sizes := results.get("scale"):
-        for name, words in (("resident", "resident orders"), ("instruments", "instruments")):
-            points = [point for point in sizes["sweeps"][name]["points"] if point["size"] <= 1_000_000]
-            least, most = points[0]["size"], points[-1]["size"]
-            times = points[-1]["times_first"]
-            text = f"{most:,} {words}: at most 3 times the time a command with {least:,}"
-            promise(text, spread(times), times["median"] <= 3)
-        found = sizes["memory"]
-        most = max(found["measured_without_id"], found["layout_without_id"])
-        promise("a resting order: at most 160 bytes beside its id text", f"{number(most)} bytes", most <= 160)
-        if singles := sizes.get("singles"):
-            ratios = {name: found["undisturbed_ratio"] for name, found in singles["streams"].items()}
-            worst = max(ratios, key=lambda name: ratios[name])
-            of = f"worst of {len(ratios)}: {worst}"
-            text = f"one command in compiled code, undisturbed: p99.9 at most 10 times p50 ({of})"
-            promise(text, number(ratios[worst]), ratios[worst] <= 10)
-    if before := results.get("versions"):
-        name, found = min(before["workloads"].items(), key=lambda item: item[1]["share"]["median"])
-        share = found["share"]
-        text = f"{name}: at least 0.65 of the throughput before phases, auctions, limits and margin"
-        promise(text, spread(share), share["median"] >= 0.65)
-    if calls := results.get("auction"):
-        largest = calls["rows"][-1]
-        size = f"{largest['orders']:,} orders on {calls['levels']:,} levels"
-        times = largest["times_fill"]
-        promise(f"uncross of {size}: at most 10 times as many plain fills", spread(times), times["median"] <= 10)
-    for row in results.get("block", {}).get("rows", ())[1::2]:  # full blocks, which is what a loaded venue makes
-        way = f"block path, {row['workload']}, blocks of {row['commands']:,}"
-        rate = row["whole"]["median"]
-        text = f"{way}, sync off, feed derived: at least 1.5 million commands a second"
-        promise(text, f"{rate / 1e6:.2f} million", rate >= 1_500_000)
-        share, synced = row["share_of_limit"], row["synced"]["median"]
-        text = f"{way}, sync on: at least 0.8 of sync off or of the bare disk, whichever is less"
-        promise(text, f"{spread(share)} ({synced / 1e6:.2f} million)", share["median"] >= 0.8)
-    for client, words in (("client", "ordinary client"), ("bare", "bare socket")) if "wire" in results else ():
-        off, on = results["wire"]["sync_off"], results["wire"]["sync_on"]
-        times = off[f"{client}_ratios"]["times_echo"]
-        promise(f"round trip, sync off, {words}: at most 1.6 echoes", spread(times), times["median"] <= 1.6)
-        share = on[f"{client}_ratios"]["share_of_allowance"]
-        text = f"round trip, sync on, {words}: at most 1.6 echoes + 1.5 bare syncs (= 1)"
-        promise(text, spread(share), share["median"] <= 1)
-    return rows
 
 
 def kernel(result: Result) -> list[str]:
@@ -380,6 +292,45 @@ def block(result: Result) -> list[str]:
     return lines + table([*heads, "events sha256"], rows)
 
 
+def recovery(result: Result) -> list[str]:
+    """How soon a venue is back."""
+    lines = [
+        "## Recovery and start",
+        "",
+        "A long day's log carried out again by a start, in a process of its own: every event compared with the log's",
+        "digests; only counted, as where a follower has compared them; from the newest snapshot and what followed it.",
+        f"Blocks of {result['block']}, the log in the system's memory; seconds, and million commands a second.",
+        "",
+    ]
+    ways = {"compared": "every event compared", "counted": "counted", "snapshot": "from a snapshot"}
+    rows = []
+    for day in result["days"]:
+        for way, words in ways.items():
+            found = day[way]
+            seconds = found["seconds"]
+            rows.append([
+                f"{day['workload']} ({day['resident']:,} resident), {words}", f"{found['carried_out']:,}",
+                spread(seconds), f"{number(seconds['min'])}–{number(seconds['max'])}",
+                number(found["cpu_seconds"]["median"]), number(found["rate"]["median"] / 1e6),
+            ])  # fmt: skip
+    lines += table(["", "commands", "seconds", "least and most", "CPU seconds", "million a second"], rows)
+    lines += ["The follower, writing a snapshot every half a million commands, once:", ""]
+    rows = [
+        [day["workload"], f"{day['commands']:,}", number(day["log_bytes"] / 1e6), number(day["followed"]["rate"] / 1e6),
+         number(day["followed"]["snapshot_bytes"] / 1e6), f"`{day['stream_sha256'][:12]}`"]
+        for day in result["days"]
+    ]  # fmt: skip
+    heads = ["day", "commands", "log, MB", "million a second", "last snapshot, MB", "stream sha256"]
+    lines += table(heads, rows)
+    lines += ["From making the venue's process to the answer that the first order is accepted, sync on; seconds:", ""]
+    start = result["start"]
+    wall, cpu = start["wall_seconds"], start["cpu_seconds"]
+    rows = [["warm", spread(wall), f"{number(wall['min'])}–{number(wall['max'])}", spread(cpu)]]
+    if cold := start.get("nothing_compiled"):
+        rows.append(["nothing compiled yet, once", number(cold["wall_seconds"]), "", number(cold["cpu_seconds"])])
+    return lines + table(["start", "wall", "least and most", "CPU"], rows)
+
+
 def wire(result: Result) -> list[str]:
     """The order socket's tables."""
     lines = [
@@ -467,7 +418,7 @@ def render(results: dict[str, Result]) -> str:
         )
     if promised := targets(results):
         lines += ["", "## Promises", "", *table(["promise", "measured", ""], promised)]
-    sections = (kernel, limit, challenge, scale, versions, auction, journal, block, wire, feed, real_flow)
+    sections = (kernel, limit, challenge, scale, versions, auction, journal, block, recovery, wire, feed, real_flow)
     for name, section in zip(BENCHES, sections, strict=True):
         if name in results:
             lines += section(results[name])

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from benchmarks import bench_scale, chart, report
+from benchmarks import bench_scale, chart, promises, report
 from benchmarks.bench_scale import SWEEPS, bytes_by_layout, has_memory, sweep
 from benchmarks.flows.scale import Size, generate
 from benchmarks.flows.venue import shares
@@ -129,11 +129,11 @@ def test_bench_in_the_small_fills_its_part_of_the_page(monkeypatch: pytest.Monke
     for name in SWEEPS:
         assert f"charts/scale-{name}.svg" in page
         ElementTree.fromstring(drawn[f"scale-{name}.svg"])
-    rows = report.targets({"scale": found})
+    rows = promises.targets({"scale": found})
     assert [row[2] for row in rows[:3]] == ["kept"] * 3
     assert not has_counter() or ("melin" in page and len(rows) == 4)
     found["memory"]["measured_without_id"] = 161.0
-    assert report.targets({"scale": found})[2][2] == "**missed**"
+    assert promises.targets({"scale": found})[2][2] == "**missed**"
 
 
 def test_charts_beside_the_page_are_those_that_the_results_make() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import bench_journal, bench_kernel, measure, report, run
+from benchmarks import bench_journal, bench_kernel, measure, promises, report, run
 from benchmarks.bare_disk import BareDisk
 from benchmarks.bench_wire import open_loop
 from benchmarks.raw_socket import PING, PONG, RawSocket, text_frame
@@ -156,7 +156,7 @@ def test_page_of_results_tells_what_is_missed() -> None:
         "throughput": {"commands_per_second": 12_000_000},
         "one_call": {"p50_ns": 1_500},
     }
-    rows = report.targets({"kernel": {"workloads": {"small": workload}}})
+    rows = promises.targets({"kernel": {"workloads": {"small": workload}}})
     assert [row[2] for row in rows] == ["**missed**", "kept", "kept", "kept"]
 
 

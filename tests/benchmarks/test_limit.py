@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import bench_limit, report, run
+from benchmarks import bench_limit, promises, report, run
 from benchmarks.limit.floor import NO_COMPILER, Floor, build, find_compiler, load, refusal
 from benchmarks.peers import Core
 from benchmarks.workloads import LEAVES, OP, ORDER, PLACE, PLACE_IOC, PRICE, SIDE, Rows, Stream, generate
@@ -175,9 +175,9 @@ def test_limit_bench_in_the_small(library: ctypes.CDLL) -> None:
     assert "| small (200) |" in "\n".join(report.limit(result))
     missed = {**found, "times_floor": {**found["times_floor"], "median": 1.7}}
     kept = {**found, "times_floor": {**found["times_floor"], "median": 1.5}}
-    (row,) = report.targets({"limit": {"mixes": {"small": missed, "deep": kept}}})
+    (row,) = promises.targets({"limit": {"mixes": {"small": missed, "deep": kept}}})
     assert "worst of 2: small" in row[0] and row[2] == "**missed**"
-    (row,) = report.targets({"limit": {"mixes": {"deep": kept}}})
+    (row,) = promises.targets({"limit": {"mixes": {"deep": kept}}})
     assert row[2] == "kept"
 
 
