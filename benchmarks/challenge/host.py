@@ -324,7 +324,7 @@ def drive(handle, own_at, messages, count):
             # The challenge sets what is open, our amend the total: what is filled is the engine's to know.
             x = named(s, I(0), I(ACCOUNT), key)
             s.cmd[3] += I(s.n4[x * NODE4 + QTY]) - I(s.n4[x * NODE4 + LEAVES])
-        n = step(s, I(0), I(0), key)
+        n, _ = step(s, I(0), I(0), key)
         if kind == 0 and _is_used_up(s, n):
             _again(own, order_id)
             continue

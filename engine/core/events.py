@@ -37,6 +37,7 @@ TRADE = int(EventKind.TRADE)
 PREVENTED = int(EventKind.ORDER_PREVENTED)
 UNCROSSED = int(EventKind.AUCTION_UNCROSSED)
 WAITS = int(INACTIVE)
+ONLY = int(LAST) << 16  # attribute of an event that is its command's last
 
 
 @inline
@@ -55,15 +56,15 @@ def put_head(s, n, kind, instrument, account, phase, code, attributes, order_id)
 
 
 @inline
-def put_good_head(s, n, kind, instrument, account, phase, attributes, order_id):
-    """The head of an event that refuses nothing, of which no field needs cutting to size."""
+def put_first_head(s, n, c, kind, op, instrument, account, phase, attributes, order_id):
+    """The head of the first event of command c of kind `op`, which refuses nothing, and of which no field needs cutting
+    to size: what the header keeps of a command is for those that are told of in more than one way."""
     e = n * 16
-    h = s.h
-    s.ev[e] = h[SEQ]
-    s.ev[e + 1] = h[TIME]
-    s.ev[e + 2] = (n - h[BASE]) | (instrument << 32)
+    s.ev[e] = s.cmd[c + 13]
+    s.ev[e + 1] = s.h[TIME]
+    s.ev[e + 2] = instrument << 32
     s.ev[e + 3] = account | (kind << 32) | (phase << 40)
-    s.ev[e + 4] = attributes | (h[OP] << 56)
+    s.ev[e + 4] = attributes | (op << 56)
     s.ev[e + 5] = order_id
 
 
@@ -211,4 +212,4 @@ def reject_other(d, n, c, code, x):
 @inline
 def mark_last(s, n):
     """Flag event n - 1 as the last of its command (R1)."""
-    s.ev[(n - 1) * 16 + 4] |= I(LAST << 16)
+    s.ev[(n - 1) * 16 + 4] |= I(ONLY)

@@ -371,6 +371,16 @@ def _begin_looking(d, low, high):
     return I(0)
 
 
+@outline
+def _look_on(d, i, last):
+    """Look ahead near the end of a block, where there is nothing further to see."""
+    s = core(d)
+    _look_at(s, min(i + FAR, last))
+    _look_up(s, min(i + NEAR, last))
+    _look_around(s, min(i + SOON, last))
+    return I(0)
+
+
 @inline
 def _look_ahead(s, i, last):
     """Ask for the memory that the next commands of the block will need: most of a command is waiting for it.
@@ -379,39 +389,48 @@ def _look_ahead(s, i, last):
     asks what a command is: that is what nobody can foresee."""
     fetch(s.cmd, (i + ROWS) * 16)
     fetch(s.cmd, (i + ROWS) * 16 + 8)
-    _look_at(s, min(i + FAR, last))
-    _look_up(s, min(i + NEAR, last))
-    _look_around(s, min(i + SOON, last))
+    if i + FAR <= last:
+        _look_at(s, i + FAR)
+        _look_up(s, i + NEAR)
+        _look_around(s, i + SOON)
+    else:
+        _look_on(door(s), i, last)
 
 
 @inline
 def step(s, n, c, key):
-    """Carry out the command at offset c, which is no act, as far as there is room for events; n.
+    """Carry out the command at offset c, which is no act, as far as there is room for events; n, and whether there
+    is more to do.
 
     key: fold_low of its client id."""
     h = s.h
     kind = s.cmd[c] & 255
     h[SEQ] = s.cmd[c + 13]
     h[TIME] = max(h[TIME], s.cmd[c + 14])
-    h[BASE] = n
-    h[OP] = kind
+    whole = False
     if h[STAGE] == RESTATING:
+        h[BASE] = n
+        h[OP] = kind
         n = _restating(door(s), n, c, kind)
     elif kind == PLACE:
-        n = place(s, n, c, key)
+        n, whole = place(s, n, c, key)
     elif kind == CANCEL:
-        n = cancel(s, n, c, key)
+        n, whole = cancel(s, n, c, key)
     elif kind == AMEND:
-        n = amend(s, n, c, key)
+        n, whole = amend(s, n, c, key)
     else:
+        h[BASE] = n
+        h[OP] = kind
         n = _other(door(s), n, c, kind)
+    if whole:
+        return n, False
     if (h[CURSOR] | h[PENDING]) != 0:
         h[PENDING] = 1
         n = _carry_on(door(s), n)
         if h[PENDING] != 0:
-            return n
+            return n, True
     mark_last(s, n)
-    return n
+    return n, False
 
 
 @outline
@@ -453,9 +472,10 @@ def run(handle, cmd, ev, low, high, events, room):
         _begin_looking(door(s), i, high)
     if s.h[STAGE] == FRESH and i < high and n + ROOM <= room and not _is_act(s, i * 16):
         s.h[STAGE] = OPEN
-    while i < high and s.h[PENDING] == 0:
+    more = s.h[PENDING] != 0
+    while i < high and not more:
         c = i * 16
-        if _is_act(s, c) or n + ROOM > room:
+        if (s.cmd[c] & 255 >= ACT_FIRST and _is_act(s, c)) or n + ROOM > room:
             break
         if looks:
             _look_ahead(s, i, high - 1)
@@ -463,7 +483,7 @@ def run(handle, cmd, ev, low, high, events, room):
         else:
             key = fold_low(s.cmd, c + 4)
             ask_for_id(s, s.cmd[c + 15] & 0xFFFFFFFF, key)
-        n = step(s, n, c, key)
+        n, more = step(s, n, c, key)
         i += 1
     if s.h[PENDING] != 0:
         s.h[BASE] -= n

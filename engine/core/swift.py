@@ -4,6 +4,8 @@ Each function tests all its gates at once, as bits and signs of one word.  Where
 asks for more than the plain case, it is handed on untouched to the function for every case (engine/core/entry.py,
 engine/core/orders.py), which takes the gates in their order of precedence and finds the code.  So nothing is decided
 here that is not decided there, and a gate costs the common case an addition.
+
+Each returns n and whether that is all: a command that is told with one event, written here, needs no looking after.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from __future__ import annotations
 from engine.core.accounts import position_at
 from engine.core.book import empty_window_level, join_window
 from engine.core.entry import FOK, IOC, LIMIT, enter, place_other, take_record
-from engine.core.events import order_attributes, put_good_head, put_id, put_rest
+from engine.core.events import ONLY, order_attributes, put_first_head, put_id, put_rest
 from engine.core.ids import add_id_at, find_order, is_client_id, root_of, seek_id
 from engine.core.lane import I, U, inline, inv, shl
 from engine.core.layout import (
@@ -19,6 +21,7 @@ from engine.core.layout import (
     ACCOUNT_WORDS,
     ACCOUNTS,
     APART,
+    BASE,
     BEARS,
     BEST,
     BITS0,
@@ -46,6 +49,7 @@ from engine.core.layout import (
     NEXT,
     NODE4,
     NODE8,
+    OP,
     ORDER_ID,
     ORDER_LIMIT,
     PHASE,
@@ -77,11 +81,12 @@ from engine.schema import (
 )  # fmt: skip
 
 CONTINUOUS = int(Phase.CONTINUOUS)
+PLACE, CANCEL, AMEND = int(CommandKind.ORDER_PLACE), int(CommandKind.ORDER_CANCEL), int(CommandKind.ORDER_AMEND)
 ACCEPTED, AMENDED = int(EventKind.ORDER_ACCEPTED), int(EventKind.ORDER_AMENDED)
 CANCELED, REQUESTED = int(EventKind.ORDER_CANCELED), int(Reason.REQUESTED)
 # Bytes of a plain place's first word that have one value only: kind, ord_type, flags but for post-only, reserved.
 FIXED = (0xFFFF_0000_00FF_00FF | ((0xFF & ~POST_ONLY) << 40)) - (1 << 64)
-PLAIN = int(CommandKind.ORDER_PLACE) | (LIMIT << 16) | (HAS_PRICE << 40)
+PLAIN = PLACE | (LIMIT << 16) | (HAS_PRICE << 40)
 
 
 @inline
@@ -103,40 +108,50 @@ def _odd_terms(s, row, account, price, qty, offset):
 
 
 @inline
+def _begin(s, n, kind):
+    """Keep in the header what those need who may write more than one event, or go on later."""
+    s.h[BASE] = n
+    s.h[OP] = kind
+
+
+@inline
 def place(s, n, c, key):
     """ORDER_PLACE; key: fold_low of its client id, as in the other two."""
     h = s.h
+    _begin(s, n, I(PLACE))
     w0 = I(s.cmd[c])
     qty = I(s.cmd[c + 3])
     instrument = s.cmd[c + 1] & 0xFFFFFFFF
     account = s.cmd[c + 15] & 0xFFFFFFFF
     if _odd_form(s, c, w0, qty) != 0 or instrument > h[INSTRUMENTS] or account > h[ACCOUNTS]:
-        return place_other(door(s), n, c)
+        return place_other(door(s), n, c), False
     row = instrument * INSTRUMENT_WORDS
     price = I(s.cmd[c + 2])
     offset = price - I(s.ins[row + WINDOW_LO])
     odd = _odd_terms(s, row, account, price, qty, offset)
     odd |= ((h[ID_LIMIT] - 1 - h[IDS]) | (h[ORDER_LIMIT] - 1 - h[LIVE])) >> 63  # R15
     if odd != 0 or not is_client_id(s.cmd, c + 4):
-        return place_other(door(s), n, c)
+        return place_other(door(s), n, c), False
     e, slot = seek_id(s, account, key, s.cmd, c + 4)
     g = ((w0 >> 8) & 255) - 1
     sign = 1 - 2 * g
     crosses = (price - s.ins[row + BEST + 1 - g]) * sign >= 0
     tif = (w0 >> 24) & 255
     if e != 0 or ((crosses or tif >= IOC) and (w0 >> 40) & POST_ONLY != 0):
-        return place_other(door(s), n, c)
+        return place_other(door(s), n, c), False
 
     x = take_record(s)
     e = add_id_at(s, slot, account, key, s.cmd, c + 4, h[SEQ], x)
     enter(s, c, x, e, account, instrument, h[SEQ], price, qty, qty, I(GIVES_UP) if tif >= IOC else I(0))
-    put_good_head(s, n, I(ACCEPTED), instrument, account, I(CONTINUOUS), (w0 & 0x07070300) << 16, h[SEQ])
+    rests = not crosses and tif < IOC
+    put_first_head(s, n, c, I(ACCEPTED), I(PLACE), instrument, account, I(CONTINUOUS),
+                   ((w0 & 0x07070300) << 16) | (I(ONLY) if rests else I(0)), h[SEQ])  # fmt: skip
     put_rest(s, n, price, qty, qty, I(0), I(0), I(0))
     put_id(s, n, s.cmd, c + 4)
     n += 1
-    if not crosses and tif < IOC:
+    if rests:
         join_window(s, row, g, x, price, offset)
-        return n
+        return n, True
     left = qty
     if crosses:
         if tif != FOK or fok_fills(
@@ -144,8 +159,8 @@ def place(s, n, c, key):
         ):
             n, left = sweep(s, n, x, row, 1 - g, price, qty)
             if h[CURSOR] != 0:
-                return n
-    return settle(s, n, x, row, g, price, left)
+                return n, False
+    return settle(s, n, x, row, g, price, left), False
 
 
 @inline
@@ -197,21 +212,22 @@ def cancel(s, n, c, key):
     price = I(s.n8[x * NODE8 + PRICE])
     odd = (I(s.n4[r4 + ACCOUNT]) ^ account) | (s.ins[row + PHASE] ^ CONTINUOUS) | (flags & APART)
     if x == 0 or (odd | _is_far(s, row, price)) != 0:
-        return cancel_any(door(s), n, c)
+        _begin(s, n, I(CANCEL))
+        return cancel_any(door(s), n, c), False
     qty = I(s.n4[r4 + QTY])
     leaves = I(s.n4[r4 + LEAVES])
-    _put(s, n, I(CANCELED), x, flags, instrument, account, I(REQUESTED) << 48)
+    _put(s, n, c, I(CANCELED), I(CANCEL), x, flags, instrument, account, I(REQUESTED << 48))
     put_rest(s, n, price, qty, I(0), qty - leaves, leaves, I(0))
     _leave_window(s, x, row, (flags & 3) - 1, price)
     release(s, x, I(ENDED_CANCELED))
-    return n + 1
+    return n + 1, True
 
 
 @inline
-def _put(s, n, kind, x, flags, instrument, account, attributes):
-    """The head and client id of an event about record x."""
-    put_good_head(s, n, kind, instrument, account, I(CONTINUOUS), attributes | order_attributes(flags),
-                  s.n8[x * NODE8 + ORDER_ID])  # fmt: skip
+def _put(s, n, c, kind, op, x, flags, instrument, account, attributes):
+    """The head and client id of the only event of command c, about record x."""
+    attributes |= order_attributes(flags) | I(ONLY)
+    put_first_head(s, n, c, kind, op, instrument, account, I(CONTINUOUS), attributes, s.n8[x * NODE8 + ORDER_ID])
     put_id(s, n, s.ids, I(s.n4[x * NODE4 + BEARS]) * ENTRY_WORDS)
 
 
@@ -239,19 +255,20 @@ def amend(s, n, c, key):
     odd |= ((total - 1) | (MAX_ORDER_QTY - total) | (left - 1)) >> 63
     crosses = (price - I(s.ins[row + BEST + 1 - g])) * (1 - 2 * g) >= 0
     if x == 0 or crosses or odd != 0 or flags & (HAS_PRICE | HAS_QTY) == 0:
-        return amend_any(door(s), n, c)
+        _begin(s, n, I(AMEND))
+        return amend_any(door(s), n, c), False
 
     keeps = price == old_price and total <= old_qty
     s.n4[r4 + QTY] = total
     s.n4[r4 + LEAVES] = left
     s.pos[position_at(s, account, instrument) + BUYS_OPEN + g] += left - leaves
-    _put(s, n, I(AMENDED), x, has, instrument, account, I(PRIORITY_KEPT << 16) if keeps else I(0))
+    _put(s, n, c, I(AMENDED), I(AMEND), x, has, instrument, account, I(PRIORITY_KEPT << 16) if keeps else I(0))
     put_rest(s, n, price, total, left, total - left, leaves, old_price)
     if not keeps:
         _leave_window(s, x, row, g, old_price)
         s.n8[x * NODE8 + PRICE] = price
         join_window(s, row, g, x, price, offset)
-    return n + 1
+    return n + 1, True
 
 
 __all__ = ["amend", "cancel", "named", "place"]
