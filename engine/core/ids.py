@@ -17,13 +17,15 @@ from engine.core.layout import (
     ENTRY_PLACE,
     ENTRY_QTY,
     ENTRY_WORDS,
+    GROUP4,
+    GROUP8,
+    GROUP_ENTRIES,
     ID_MASK,
     IDS,
     INSTRUMENT,
     NODE4,
     NODE8,
     ORDER_ID,
-    PLACES,
     QTY,
     SPILL_MASK,
     SPILL_TOP,
@@ -92,8 +94,7 @@ def group_of(s, account, key):
 def ask_for_id(s, account, key):
     """Ask for the memory in which an account's client id of this key is looked up, ahead of doing so."""
     group = _group(key, account, s.h[ID_MASK])
-    fetch(s.tags, group)
-    fetch(s.tab, group * PLACES)
+    fetch(s.tags, group * GROUP8)
 
 
 @inline
@@ -126,10 +127,10 @@ def seek_id(s, account, key, words, at):
     tag = _tag(key)
     e = I(0)
     while True:
-        group = s.tags[i]
+        group = s.tags[i * GROUP8]
         alike = _alike(group, tag)
         while alike != U(0):
-            found = I(s.tab[(i << 3) + (lowest(alike) >> 3)])
+            found = I(s.tab[i * GROUP4 + GROUP_ENTRIES + (lowest(alike) >> 3)])
             b = found * ENTRY_WORDS
             if _is_text(s, b, words, at) and (s.ids[b + ENTRY_PLACE] & 0xFFFFFFFF) == account:
                 e = found
@@ -159,10 +160,10 @@ def find_key(d, account, low, high):
     i = _group(low, account, mask)
     tag = _tag(low)
     while True:
-        group = s.tags[i]
+        group = s.tags[i * GROUP8]
         alike = _alike(group, tag)
         while alike != U(0):
-            e = I(s.tab[(i << 3) + (lowest(alike) >> 3)])
+            e = I(s.tab[i * GROUP4 + GROUP_ENTRIES + (lowest(alike) >> 3)])
             b = e * ENTRY_WORDS
             if (s.ids[b + ENTRY_PLACE] & 0xFFFFFFFF) == account and fold_low(s.ids, b) == low:
                 if fold_high(s.ids, b) == high:
@@ -194,8 +195,8 @@ def add_id_at(s, place, account, key, words, at, order_id, x):
     s.ids[b + ENTRY_END] = 0
     s.ids[b + ENTRY_QTY] = 0
     i = place >> 3
-    s.tags[i] |= shl((key >> 54) | 0x80, (place & 7) << 3)
-    s.tab[place] = e
+    s.tags[i * GROUP8] |= shl((key >> 54) | 0x80, (place & 7) << 3)
+    s.tab[i * GROUP4 + GROUP_ENTRIES + (place & 7)] = e
     return e
 
 
@@ -297,7 +298,7 @@ def unindex_order(s, order_id, x):
 def find_order(s, order_id):
     """Record of a live order by its order_id, or 0."""
     x = I(s.direct[order_id & s.h[DIRECT_MASK]])
-    if x != 0 and s.n8[x * NODE8 + ORDER_ID] == order_id:
+    if s.n8[x * NODE8 + ORDER_ID] == order_id:  # record 0 has none
         return x
     if order_id <= s.h[SPILL_TOP]:
         return _spill_get(door(s), order_id)

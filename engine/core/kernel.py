@@ -10,7 +10,7 @@ from engine.core.calls import tell
 from engine.core.entry import MALFORMED, UNKNOWN_ACCOUNT, UNKNOWN_INSTRUMENT, bears_id, is_lasting
 from engine.core.events import mark_last, put_body, put_head, reject_other, reject_place
 from engine.core.ids import ask_for_id, find_order, fold_low, group_of
-from engine.core.lane import LANE, I, inline, kernel, outline
+from engine.core.lane import LANE, I, U, inline, kernel, outline
 from engine.core.layout import (
     ACCOUNT,
     ACCOUNT_WORDS,
@@ -38,6 +38,7 @@ from engine.core.layout import (
     FLAG_TIF,
     FLAGS,
     FRESH,
+    GROUP8,
     IDLE,
     INSTRUMENT,
     INSTRUMENT_WORDS,
@@ -58,7 +59,6 @@ from engine.core.layout import (
     ORDER_BASE,
     ORDER_ID,
     PENDING,
-    PLACES,
     PREV,
     RESTATING,
     SEQ,
@@ -68,7 +68,6 @@ from engine.core.layout import (
     TELL_AT,
     TELL_TO,
     TIME,
-    WINDOW,
     WINDOW_LO,
     WORK_AT,
     WORK_COUNT,
@@ -308,12 +307,10 @@ def _restating(d, n, c, kind):
 
 @inline
 def _level_ahead(s, c):
-    """Level that a place of the future would join, or 0 where that cannot be told."""
-    instrument = s.cmd[c + 1] & 0xFFFFFFFF
-    row = (instrument if instrument <= s.h[INSTRUMENTS] else I(0)) * INSTRUMENT_WORDS
-    offset = I(s.cmd[c + 2]) - I(s.ins[row + WINDOW_LO])
-    level = s.ins[row + LEVELS + (((s.cmd[c] >> 8) & 255) == 2)] + offset
-    return level if (offset | (s.ins[row + WINDOW] - 1 - offset)) >= 0 else I(0)
+    """Level that a place of the future would join; what may be read, whatever the command says."""
+    row = min(s.cmd[c + 1] & 0xFFFFFFFF, s.h[INSTRUMENTS]) * INSTRUMENT_WORDS
+    level = s.ins[row + LEVELS - 1 + ((s.cmd[c] >> 8) & 3)] + I(s.cmd[c + 2]) - s.ins[row + WINDOW_LO]
+    return I(min(U(level), U(s.h[ORDER_BASE])))
 
 
 @inline
@@ -324,8 +321,7 @@ def _look_at(s, i):
     key = fold_low(s.cmd, c + 4)
     s.h[KEYS + (i & (KEYS_KEPT - 1))] = key
     group = group_of(s, s.cmd[c + 15] & 0xFFFFFFFF, key)
-    fetch_either(named == 0, s.tags, group, s.direct, named & s.h[DIRECT_MASK])
-    fetch_either(named == 0, s.tab, group * PLACES, s.direct, s.cmd[c + 13] & s.h[DIRECT_MASK])
+    fetch_either(named == 0, s.tags, group * GROUP8, s.direct, named & s.h[DIRECT_MASK])
 
 
 @inline

@@ -95,10 +95,12 @@ FEES_BY_LOT, FEES_IN_BPS = 1, 2
 # Entries of the day's client ids (int64): 4 words of text, then
 ENTRY_ORDER, ENTRY_PLACE, ENTRY_END, ENTRY_QTY = 4, 5, 6, 7
 ENTRY_WORDS = 8
-# Their table: `tags` holds for eight places a byte each (0x80 and seven bits of the key, 0 while free), so that what is
-# asked most, whether an id is new, is answered from little memory; `tab` holds the entries, those of a group in half a
-# line.
+# Their table: a group of eight places is a cache line, which begins with a byte for each (0x80 and seven bits of the
+# key, 0 while free), so that whether an id is new is answered without entries; then the numbers of their entries.
+# `tags` is the table as uint64, `tab` as int32.  The rest of the line is free: a group across two costs more than it.
 PLACES = 8
+GROUP8, GROUP4 = 8, 16  # words of a group in either
+GROUP_ENTRIES = 2  # where the numbers begin, in `tab`
 # ENTRY_PLACE = account | record << 32 (record 0: ended); ENTRY_END = status << 40 | cum_qty once ended,
 # negative in an alias (minus its root entry); ENTRY_QTY = order_qty | instrument << 32
 

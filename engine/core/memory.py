@@ -25,7 +25,7 @@ if LANE == "compiled":
     def core(d):
         """The arrays behind a door."""
         return Core(d, as_int64(d[INS]), as_int32(d[LINK]), as_int32(d[N8]), as_int64(d[N8]), as_uint64(d[BITS]),
-                    as_int64(d[FAR]), as_uint64(d[TAGS]), as_int32(d[TAB]), as_int64(d[IDS]), as_int32(d[DIRECT]),
+                    as_int64(d[FAR]), as_uint64(d[TAGS]), as_int32(d[TAGS]), as_int64(d[IDS]), as_int32(d[DIRECT]),
                     as_int64(d[SPILL]), as_int64(d[ACC]), as_int64(d[SCRATCH]), as_int64(d[MORE]), as_int64(d[TREE]),
                     as_int64(d[WORK]), as_int64(d[CTL]), as_int64(d[POS]), as_int64(d[OWN]), as_int64(d[COST]),
                     as_int64(d[CMD]), as_int64(d[EV]))  # fmt: skip

@@ -22,6 +22,7 @@ from engine.core.layout import (
     ENTRY_WORDS,
     FAR_USED,
     GATE,
+    GROUP8,
     HEADER_WORDS,
     ID_LIMIT,
     ID_MASK,
@@ -74,10 +75,10 @@ class Arrays:
     """All arrays of one venue (fields and strides: engine/core/layout.py).
 
     h header; ins instruments; link the queues; n4, n8 the records of levels and orders (the same memory as int32 and
-    int64); bits the occupancy bitmaps; far the far lists (price, level); tags, tab, ids the client ids; direct, spill
-    the order index; acc accounts; scratch room for sorting; more what few orders have; tree the sums of calls; work
-    what phases bring; ctl the price controls; pos positions and open lots, own their sums by
-    owner and commodity; cost margins and fees.
+    int64); bits the occupancy bitmaps; far the far lists (price, level); tags, tab the table of client ids (one memory
+    as well), ids the client ids; direct, spill the order index; acc accounts; scratch room for sorting; more what few
+    orders have; tree the sums of calls; work what phases bring; ctl the price controls; pos positions and open lots,
+    own their sums by owner and commodity; cost margins and fees.
     """
 
     __slots__ = (
@@ -103,8 +104,8 @@ class Arrays:
         far = limits.levels + MAX_FAR_LEVELS + limits.instruments * OUTSIDE_LEVELS
         self.far: Words = _lines(2 * far)
         places = _power(2 * limits.day_ids)
-        self.tags = _lines(places // PLACES).view(np.uint64)
-        self.tab = _lines(places // 2).view(np.int32)
+        self.tags = _lines(places // PLACES * GROUP8).view(np.uint64)
+        self.tab = self.tags.view(np.int32)
         self.ids: Words = _lines((limits.day_ids + 1) * ENTRY_WORDS)
         self.direct = _lines(_power(4 * limits.orders) // 2).view(np.int32)
         self.spill: Words = _lines(2 * _power(2 * limits.orders))
@@ -126,7 +127,7 @@ class Arrays:
         self.h[BUMP] = self.h[ORDER_BASE] = order_base
         self.h[ORDER_LIMIT], self.h[ID_LIMIT], self.h[LEVEL_LIMIT] = limits.orders, limits.day_ids, limits.levels
         self.h[LEVELS_USED] = self.h[NEXT_TRADE] = 1
-        self.h[ID_MASK], self.h[DIRECT_MASK] = self.tags.size - 1, self.direct.size - 1
+        self.h[ID_MASK], self.h[DIRECT_MASK] = self.tags.size // GROUP8 - 1, self.direct.size - 1
         self.h[SPILL_MASK] = self.spill.size // 2 - 1
         self.h[BITS_USED] = self.h[FAR_USED] = 0
         for code, rule in CODE_RULE.items():

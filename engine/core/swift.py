@@ -168,10 +168,10 @@ def named(s, c, account, key):
     """The order that a cancel or amend names by its order_id or by its own client id alone; 0: no such, or not so."""
     low = s.cmd[c + 8]
     own = s.cmd[c + 4] | s.cmd[c + 5] | s.cmd[c + 6] | s.cmd[c + 7]
-    if s.cmd[c + 9] != 0 or (own != 0 and low != 0) or low < 0:
+    if low > 0:
+        return find_order(s, low) if (own | s.cmd[c + 9]) == 0 else I(0)
+    if low < 0 or s.cmd[c + 9] != 0:
         return I(0)
-    if low != 0:
-        return find_order(s, low)
     e, _ = seek_id(s, account, key, s.cmd, c + 4)
     return s.ids[root_of(s, e) * ENTRY_WORDS + ENTRY_PLACE] >> 32
 
@@ -254,7 +254,7 @@ def amend(s, n, c, key):
     odd |= _odd_terms(s, row, owner, price, total, offset) | _is_far(s, row, old_price)
     odd |= ((total - 1) | (MAX_ORDER_QTY - total) | (left - 1)) >> 63
     crosses = (price - I(s.ins[row + BEST + 1 - g])) * (1 - 2 * g) >= 0
-    if x == 0 or crosses or odd != 0 or flags & (HAS_PRICE | HAS_QTY) == 0:
+    if crosses or odd != 0 or flags & (HAS_PRICE | HAS_QTY) == 0:  # record 0 is of account 0, which is gated
         _begin(s, n, I(AMEND))
         return amend_any(door(s), n, c), False
 

@@ -21,7 +21,18 @@ from engine.core.ids import (
     is_client_id,
     unindex_order,
 )
-from engine.core.layout import DIRECT_MASK, ID_MASK, NODE8, ORDER_ID, PLACES, SPILL_MASK, SPILL_TOP, SPILLED
+from engine.core.layout import (
+    DIRECT_MASK,
+    GROUP4,
+    GROUP_ENTRIES,
+    ID_MASK,
+    NODE8,
+    ORDER_ID,
+    PLACES,
+    SPILL_MASK,
+    SPILL_TOP,
+    SPILLED,
+)
 from engine.core.memory import Core
 from engine.schema import CL_ORD_ID_PATTERN, COMMAND, Limits, cl_ord_id_key
 from tests.engine.core.alone import alone
@@ -156,7 +167,7 @@ def test_ids_of_one_tag_and_group_are_told_apart() -> None:
         assert add(s, 1, 5 << 54, text, number, number) == number
         for known, other in enumerate(texts, 1):
             assert find_id(s, 1, 5 << 54, words(other), 0) == (known if known <= number else 0)
-    assert np.count_nonzero(s.tab) == len(texts)
+    assert np.count_nonzero(s.tab.reshape(-1, GROUP4)[:, GROUP_ENTRIES:]) == len(texts)
     assert find_id(s, 1, 6 << 54, words(texts[0]), 0) == 0, "another tag"
 
 

@@ -12,6 +12,7 @@ from engine.core.layout import (
     CONTROL_WORDS,
     COST_WORDS,
     DIRECT_MASK,
+    GROUP8,
     HEADER_WORDS,
     ID_LIMIT,
     ID_MASK,
@@ -41,20 +42,20 @@ LEAST = Limits(instruments=1, accounts=1, orders=1, levels=1, day_ids=1)
 def test_tables_are_powers_of_two_at_least_twice_as_large_as_what_they_hold(limits: Limits) -> None:
     a = Arrays(limits)
     for size, least in (
-        (a.tab.size, 2 * limits.day_ids),
-        (a.tags.size * PLACES, 2 * limits.day_ids),
+        (a.tags.size // GROUP8 * PLACES, 2 * limits.day_ids),
         (a.direct.size, 4 * limits.orders),
         (a.spill.size // 2, 2 * limits.orders),
     ):
         assert size >= max(64, least) and size & (size - 1) == 0
     assert [int(a.h[field]) + 1 for field in (ID_MASK, DIRECT_MASK, SPILL_MASK)] == [
-        a.tab.size // PLACES, a.direct.size, a.spill.size // 2,
+        a.tags.size // GROUP8, a.direct.size, a.spill.size // 2,
     ]  # fmt: skip
     assert [int(a.h[field]) for field in (ORDER_LIMIT, ID_LIMIT, LEVEL_LIMIT)] == [
         limits.orders, limits.day_ids, limits.levels,
     ]  # fmt: skip
     assert a.h.size == HEADER_WORDS
-    assert a.tags.size * PLACES == a.tab.size and a.link.size == a.n8.size // NODE8 * LINKS
+    assert a.tab.size == 2 * a.tags.size and np.shares_memory(a.tab, a.tags)
+    assert a.link.size == a.n8.size // NODE8 * LINKS
     stride = limits.instruments + 1
     assert int(a.h[STRIDE]) == stride and a.ctl.size == stride * CONTROL_WORDS
     assert a.pos.size == a.own.size == (limits.accounts + 1) * stride * POSITION_WORDS
