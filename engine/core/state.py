@@ -5,6 +5,7 @@ Memory is reserved, not touched: the system gives pages as orders arrive, so gen
 
 from __future__ import annotations
 
+import mmap
 from typing import Any
 
 import numpy as np
@@ -60,15 +61,32 @@ def _power(least: int) -> int:
     return size
 
 
-def _lines(words: int) -> Words:
-    """Zeros that begin at a cache line, so that what is laid out in lines of 64 bytes lies in one line each.
+def _zeros(words: int) -> Words:
+    """Zeros that begin at a cache line; many begin at a large page, and the system is asked to give such pages.
 
-    Larger ones begin at a large page, of which numpy asks the system for allocations from 4 MiB on."""
-    large = words * 8 >= LARGE_PAGE // 2
-    align = LARGE_PAGE // 8 if large else LINE_WORDS
-    raw = np.zeros(max(words + align, 2 * LARGE_PAGE // 8 if large else 0), np.int64)
-    skip = -raw.ctypes.data % (8 * align) // 8
+    numpy's own zeros may lie in memory that was in use before, and then in small pages: every look into a table is then
+    a look into the page tables too.
+    """
+    if words * 8 < LARGE_PAGE:
+        raw = np.zeros(words + LINE_WORDS, np.int64)
+        skip = -raw.ctypes.data % (8 * LINE_WORDS) // 8
+    else:
+        whole = mmap.mmap(-1, words * 8 + LARGE_PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        if hasattr(mmap, "MADV_HUGEPAGE"):
+            whole.madvise(mmap.MADV_HUGEPAGE)
+        raw = np.frombuffer(whole, np.int64)
+        skip = -raw.ctypes.data % LARGE_PAGE // 8
     return raw[skip : skip + words]
+
+
+def _pieces(sizes: dict[str, int]) -> dict[str, Words]:
+    """One memory cut into arrays of so many words by name, each beginning at a cache line."""
+    begins, end = {}, 0
+    for name, words in sizes.items():
+        begins[name] = end
+        end += -(-words // LINE_WORDS) * LINE_WORDS
+    memory = _zeros(end)
+    return {name: memory[begins[name] : begins[name] + words] for name, words in sizes.items()}
 
 
 class Arrays:
@@ -94,33 +112,42 @@ class Arrays:
             raise ValueError("more than 32,767 accounts are not supported")
         if limits.instruments >= 1 << 24:
             raise ValueError("more than 16,777,215 instruments are not supported")
-        order_base = limits.levels + limits.instruments * OUTSIDE_LEVELS + 1
-        self.n8: Words = _lines((order_base + limits.orders) * NODE8)
-        self.n4 = self.n8.view(np.int32)
-        assert self.n4.size == self.n8.size // NODE8 * NODE4
-        self.link = _lines(order_base + limits.orders).view(np.int32)
-        self.ins: Words = _lines((limits.instruments + 1) * INSTRUMENT_WORDS)
-        self.bits = _lines(limits.levels // 16 + 16 * limits.instruments).view(np.uint64)
-        far = limits.levels + MAX_FAR_LEVELS + limits.instruments * OUTSIDE_LEVELS
-        self.far: Words = _lines(2 * far)
-        places = _power(2 * limits.day_ids)
-        self.tags = _lines(places // PLACES * GROUP8).view(np.uint64)
-        self.tab = self.tags.view(np.int32)
-        self.ids: Words = _lines((limits.day_ids + 1) * ENTRY_WORDS)
-        self.direct = _lines(_power(4 * limits.orders) // 2).view(np.int32)
-        self.spill: Words = _lines(2 * _power(2 * limits.orders))
-        self.acc: Words = _lines((limits.accounts + 1) * ACCOUNT_WORDS)
-        self.scratch: Words = _lines(limits.orders + 1)
-        self.more: Words = _lines((order_base + limits.orders) * MORE_WORDS)
-        self.tree: Words = _lines(limits.levels + 2 * (limits.instruments + 1))
-        self.work: Words = _lines(limits.instruments + 1)
-        self.ctl: Words = _lines((limits.instruments + 1) * CONTROL_WORDS)
+        levels = limits.levels + limits.instruments * OUTSIDE_LEVELS
+        order_base = levels + 1
         stride = limits.instruments + 1
-        self.pos: Words = _lines((limits.accounts + 1) * stride * POSITION_WORDS)
-        self.own: Words = _lines((limits.accounts + 1) * stride * POSITION_WORDS)
-        self.cost: Words = _lines((MAX_CURRENCIES + 1) * stride * COST_WORDS)
+        positions = (limits.accounts + 1) * stride * POSITION_WORDS
+        groups = _power(2 * limits.day_ids) // PLACES
+        # What every command needs comes first, for small arrays then share a large page.
+        pieces = _pieces({
+            "h": HEADER_WORDS,
+            "ins": stride * INSTRUMENT_WORDS,
+            "bits": limits.levels // 16 + 16 * limits.instruments,
+            "acc": (limits.accounts + 1) * ACCOUNT_WORDS,
+            "link": order_base + limits.orders,
+            "n8": (order_base + limits.orders) * NODE8,
+            "direct": _power(4 * limits.orders) // 2,
+            "pos": positions,
+            "tags": groups * GROUP8,
+            "ids": (limits.day_ids + 1) * ENTRY_WORDS,
+            "spill": 2 * _power(2 * limits.orders),
+            "ctl": stride * CONTROL_WORDS,
+            "work": stride,
+            "cost": (MAX_CURRENCIES + 1) * stride * COST_WORDS,
+            "own": positions,
+            "more": (order_base + limits.orders) * MORE_WORDS,
+            "tree": limits.levels + 2 * stride,
+            "far": 2 * (levels + MAX_FAR_LEVELS),
+            "scratch": limits.orders + 1,
+        })  # fmt: skip
+        self.h, self.ins, self.acc, self.n8, self.ids = (pieces[name] for name in ("h", "ins", "acc", "n8", "ids"))
+        self.spill, self.ctl, self.work, self.cost = (pieces[name] for name in ("spill", "ctl", "work", "cost"))
+        self.pos, self.own, self.more, self.tree = (pieces[name] for name in ("pos", "own", "more", "tree"))
+        self.far, self.scratch = pieces["far"], pieces["scratch"]
+        self.link, self.direct = pieces["link"].view(np.int32), pieces["direct"].view(np.int32)
+        self.bits, self.tags = pieces["bits"].view(np.uint64), pieces["tags"].view(np.uint64)
+        self.n4, self.tab = self.n8.view(np.int32), self.tags.view(np.int32)
+        assert self.n4.size == self.n8.size // NODE8 * NODE4
         self.acc[GATE] = NO_ACCOUNT
-        self.h: Words = _lines(HEADER_WORDS)
         self.h[STRIDE] = stride
         self.h[NEXT_EXPIRY] = NEVER
         self.h[TELL_AT] = 1
