@@ -46,6 +46,7 @@ if not __debug__:
     raise SystemExit("the exchange does not run with python -O: its assertions stay on")
 
 Rows = npt.NDArray[Any]
+WORD = np.dtype(np.int64)
 MIN_EVENT_ROOM = 16
 POOL_ROWS = 1 << 15
 _DEFINITIONS = (
@@ -173,7 +174,7 @@ def apply(state: State, commands: Rows, payload: bytes, events: Rows) -> tuple[i
         state.checked, state.room = events, min(events.size, MAX_EVENTS_PER_CALL)
         state.words = events.view(np.int64)
     handle, words, room = state.arrays.handle, state.words, state.room
-    rows = commands.view(np.int64)
+    rows = np.frombuffer(commands, WORD)  # as words; a view of them would take twice as long
     done = written = 0
     count = len(commands)
     if state.backlog.size:

@@ -10,7 +10,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from engine.core.layout import GROUP, INSTRUMENT_WORDS, MODE_AT, PERMITS, PHASE
+from engine.core.layout import (
+    GROUP,
+    INSTRUMENT_WORDS,
+    MAX_PRICE,
+    MIN_PRICE,
+    MODE_AT,
+    PERMITS,
+    PHASE,
+    PLAIN_HIGH,
+    PLAIN_LOW,
+    WINDOW,
+    WINDOW_LO,
+)
 from engine.phases import PHASES
 from engine.schema import MAX_PRICE_TICKS, NAME_PATTERN, SYMBOL_ALL, Code, EventKind, Phase, Tick
 
@@ -44,6 +56,13 @@ def enter_phase(ins: Words, row: int, phase: Phase) -> None:
     rule = PHASES[phase]
     ins[row + PHASE] = phase
     ins[row + PERMITS] = rule.permits | rule.mode << MODE_AT
+
+
+def limit_prices(ins: Words, row: int, low: int, high: int) -> None:
+    """Set the lowest and highest price of orders (R10, R67), and those of them that the window holds."""
+    first = int(ins[row + WINDOW_LO])
+    ins[row + MIN_PRICE], ins[row + MAX_PRICE] = low, high
+    ins[row + PLAIN_LOW], ins[row + PLAIN_HIGH] = max(low, first), min(high, first + int(ins[row + WINDOW]) - 1)
 
 
 class Refusal(Exception):

@@ -6,7 +6,7 @@ import re
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from engine.acts.common import Fact, Refusal, check_keys, integer, is_date, phase_of, price_of, subjects
+from engine.acts.common import Fact, Refusal, check_keys, integer, is_date, limit_prices, phase_of, price_of, subjects
 from engine.acts.phase import empty_windows, set_going
 from engine.core.layout import (
     BAND,
@@ -19,9 +19,7 @@ from engine.core.layout import (
     GATED,
     INSTRUMENT_WORDS,
     LOCKED,
-    MAX_PRICE,
     MAX_VALUE,
-    MIN_PRICE,
     NEVER,
     RESTATING,
     REVIEWS,
@@ -172,7 +170,7 @@ def set_limits(state: State, terms: dict[str, Any]) -> list[Fact]:
             ctl[c + STEP] = _next_step(state, number)
             ctl[c + RUN_SIDE] = ctl[c + LOCKED]
         low, high = _limits(state, number)
-        ins[row + MIN_PRICE], ins[row + MAX_PRICE] = low, high
+        limit_prices(ins, row, low, high)
         facts.append(
             Fact(
                 EventKind.LIMITS_SET, instrument=number, phase=phase_of(state, number), price=low, old_price=high,

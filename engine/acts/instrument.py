@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from engine.acts.common import Fact, Refusal, check_keys, enter_phase, integer, name, price_of, text
+from engine.acts.common import Fact, Refusal, check_keys, enter_phase, integer, limit_prices, name, price_of, text
 from engine.acts.controls import begin_controls
 from engine.acts.costs import settle, value_of
 from engine.core.layout import (
@@ -28,9 +28,7 @@ from engine.core.layout import (
     LEVELS,
     LEVELS_USED,
     LINKS,
-    MAX_PRICE,
     MAX_QTY,
-    MIN_PRICE,
     NO_BUY,
     NO_SELL,
     NODE4,
@@ -130,9 +128,9 @@ def define_instrument(state: State, terms: dict[str, Any]) -> list[Fact]:
     enter_phase(ins, row, Phase.CLOSED)
     ins[row + GROUP] = state.groups.setdefault(group, len(state.groups)) if group else 0
     ins[row + REFERENCE] = band.reference
-    ins[row + MIN_PRICE], ins[row + MAX_PRICE] = band.low, band.high
     ins[row + MAX_QTY], ins[row + PROTECTION] = max_qty, protection
     ins[row + WINDOW_LO], ins[row + WINDOW] = band.window_low, band.width
+    limit_prices(ins, row, band.low, band.high)
     ins[row + BEST], ins[row + BEST + 1] = NO_BUY, NO_SELL
     ins[row + FAR_LEVELS] = far_levels
     words0 = -(-band.width // 64)

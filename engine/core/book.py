@@ -242,7 +242,7 @@ def join(s, row, g, x, price):
     else:
         append(s, far_open(door(s), row, g, price), x)
         best = s.ins[row + BEST + g]
-        s.ins[row + BEST + g] = price if (price - best) * (1 - 2 * g) > 0 else best
+        s.ins[row + BEST + g] = price if ((price - best) ^ -g) >= 0 else best
 
 
 @inline
@@ -255,7 +255,7 @@ def join_window(s, row, g, x, price, offset):
         s.bits[s.ins[row + BITS2 + g] + (w >> 12)] |= shl(U(1), (w >> 6) & 63)
     append(s, s.ins[row + LEVELS + g] + offset, x)
     best = s.ins[row + BEST + g]
-    s.ins[row + BEST + g] = price if (price - best) * (1 - 2 * g) > 0 else best
+    s.ins[row + BEST + g] = price if ((price - best) ^ -g) >= 0 else best
 
 
 @outline

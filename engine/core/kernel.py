@@ -394,17 +394,24 @@ def _look_ahead(s, i, last):
 
 
 @inline
-def step(s, n, c, key):
-    """Carry out the command at offset c, which is no act, as far as there is room for events; n, and whether there
-    is more to do.
+def _is_act(s, c):
+    return ACT_FIRST <= s.cmd[c] & 255 <= ACT_LAST
 
-    key: fold_low of its client id."""
+
+@inline
+def step(s, n, c, key):
+    """Carry out the command at offset c as far as there is room for events; n, and whether there is more to do.
+
+    If there is and nothing is pending, the command is an act, which is left to Python.  key: fold_low of its client id.
+    """
     h = s.h
     kind = s.cmd[c] & 255
     h[SEQ] = s.cmd[c + 13]
     h[TIME] = max(h[TIME], s.cmd[c + 14])
     whole = False
     if h[STAGE] == RESTATING:
+        if _is_act(s, c):
+            return n, True
         h[BASE] = n
         h[OP] = kind
         n = _restating(door(s), n, c, kind)
@@ -414,6 +421,8 @@ def step(s, n, c, key):
         n, whole = cancel(s, n, c, key)
     elif kind == AMEND:
         n, whole = amend(s, n, c, key)
+    elif _is_act(s, c):
+        return n, True
     else:
         h[BASE] = n
         h[OP] = kind
@@ -447,11 +456,6 @@ def resume(s, n):
     return n
 
 
-@inline
-def _is_act(s, c):
-    return ACT_FIRST <= s.cmd[c] & 255 <= ACT_LAST
-
-
 @kernel
 def run(handle, cmd, ev, low, high, events, room):
     """Carry out commands[low:high] on the state behind `handle`, writing events from number `events` up to `room`.
@@ -471,7 +475,7 @@ def run(handle, cmd, ev, low, high, events, room):
     more = s.h[PENDING] != 0
     while i < high and not more:
         c = i * 16
-        if (s.cmd[c] & 255 >= ACT_FIRST and _is_act(s, c)) or n + ROOM > room:
+        if n + ROOM > room:
             break
         if looks:
             _look_ahead(s, i, high - 1)
@@ -480,6 +484,8 @@ def run(handle, cmd, ev, low, high, events, room):
             key = fold_low(s.cmd, c + 4)
             ask_for_id(s, s.cmd[c + 15] & 0xFFFFFFFF, key)
         n, more = step(s, n, c, key)
+        if more and s.h[PENDING] == 0:
+            break  # it is an act
         i += 1
     if s.h[PENDING] != 0:
         s.h[BASE] -= n

@@ -40,7 +40,7 @@ SHOWN, DISPLAY, EXPIRE = range(3)
 MORE_WORDS = 4
 
 # Instrument rows (int64); pairs are (buy, sell)
-PHASE, MIN_PRICE, MAX_PRICE, MAX_QTY, GATED, WINDOW_LO, WINDOW, PERMITS = range(8)
+PHASE, PLAIN_LOW, PLAIN_HIGH, MAX_QTY, GATED, WINDOW_LO, WINDOW, PERMITS = range(8)
 LEVELS, BEST, BITS0, BITS1, BITS2, FAR_COUNT, FAR_BASE = 8, 10, 12, 14, 16, 18, 20
 WORDS2, FAR_LEVELS = 22, 23
 LAST, LAST_ID, REFERENCE, CLOSE, CLOSE_KNOWN, ASIDE = range(24, 30)  # ASIDE: level of the orders kept aside
@@ -53,6 +53,7 @@ HIGH, LOW, OVERRIDE, GROUP, CALLING = STOPS, STOPS + 1, STOPS + 2, STOPS + 3, ST
 PROTECTION = STOPS + 8
 COMMODITY = STOPS + 9
 DIRTY = STOPS + 7
+MIN_PRICE, MAX_PRICE = STOPS + 12, STOPS + 13  # PLAIN_LOW and PLAIN_HIGH: those of them that lie in the window
 TREE = STOPS + 24  # pair: sums of the lots by price
 TOLD_PRICE, TOLD_VOLUME, TOLD_SURPLUS, TOLD_STEP = range(STOPS + 26, STOPS + 30)
 LEAVERS = STOPS + 30  # whether orders came that the uncross ends (R56)

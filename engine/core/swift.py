@@ -43,9 +43,7 @@ from engine.core.layout import (
     LEAVES,
     LINKS,
     LIVE,
-    MAX_PRICE,
     MAX_QTY,
-    MIN_PRICE,
     NEXT,
     NODE4,
     NODE8,
@@ -53,12 +51,13 @@ from engine.core.layout import (
     ORDER_ID,
     ORDER_LIMIT,
     PHASE,
+    PLAIN_HIGH,
+    PLAIN_LOW,
     PREV,
     PRICE,
     QTY,
     SEQ,
     SMP_KEY,
-    WINDOW,
     WINDOW_LO,
 )  # fmt: skip
 from engine.core.matching import ENDED_CANCELED, fok_fills, release, settle, sweep
@@ -69,7 +68,6 @@ from engine.schema import (
     HAS_PRICE,
     HAS_QTY,
     HAS_STOP,
-    MAX_ORDER_QTY,
     MAX_SMP_ID,
     OFF_TICK,
     POST_ONLY,
@@ -95,16 +93,22 @@ def _odd_form(s, c, w0, qty):
     smp_id = s.cmd[c + 1] >> 32
     odd = ((w0 & FIXED) ^ PLAIN) | ((((w0 >> 8) & 255) - 1) & ~1) | ((((w0 >> 24) & 255) - 1) & ~3)
     odd |= (smp_id & ~MAX_SMP_ID) | s.cmd[c + 8] | s.cmd[c + 9] | s.cmd[c + 11] | s.cmd[c + 12]
-    return odd | (((5 - ((w0 >> 32) & 255)) | (I(qty) - 1) | (MAX_ORDER_QTY - I(qty))) >> 63)
+    return odd | (((5 - ((w0 >> 32) & 255)) | (I(qty) - 1)) >> 63)
 
 
 @inline
-def _odd_terms(s, row, account, price, qty, offset):
-    """Zero if R9, R10, R12, R67 and R77 hold, no other gate is set, and the price lies in the window at `offset`."""
-    signs = (price - I(s.ins[row + MIN_PRICE])) | (I(s.ins[row + MAX_PRICE]) - price)
-    signs |= (I(s.ins[row + MAX_QTY]) - qty) | offset | (I(s.ins[row + WINDOW]) - 1 - offset)
+def _odd_terms(s, row, account, price, qty):
+    """Zero if R9, R10, R12, R67 and R77 hold, no other gate is set, and the price lies in the window."""
+    signs = (price - I(s.ins[row + PLAIN_LOW])) | (I(s.ins[row + PLAIN_HIGH]) - price)
+    signs |= I(s.ins[row + MAX_QTY]) - qty  # which is at most MAX_ORDER_QTY
     odd = (s.ins[row + PHASE] ^ CONTINUOUS) | s.ins[row + GATED] | s.acc[account * ACCOUNT_WORDS + GATE]
     return odd | (signs >> 63)
+
+
+@inline
+def _crosses(s, row, g, price):
+    """Whether an order of side g trades at a price: at or above the best sell, at or below the best buy."""
+    return ((price - I(s.ins[row + BEST + 1 - g]) - g) ^ -g) >= 0
 
 
 @inline
@@ -128,14 +132,13 @@ def place(s, n, c, key):
     row = instrument * INSTRUMENT_WORDS
     price = I(s.cmd[c + 2])
     offset = price - I(s.ins[row + WINDOW_LO])
-    odd = _odd_terms(s, row, account, price, qty, offset)
+    odd = _odd_terms(s, row, account, price, qty)
     odd |= ((h[ID_LIMIT] - 1 - h[IDS]) | (h[ORDER_LIMIT] - 1 - h[LIVE])) >> 63  # R15
     if odd != 0 or not is_client_id(s.cmd, c + 4):
         return place_other(door(s), n, c), False
     e, slot = seek_id(s, account, key, s.cmd, c + 4)
     g = ((w0 >> 8) & 255) - 1
-    sign = 1 - 2 * g
-    crosses = (price - s.ins[row + BEST + 1 - g]) * sign >= 0
+    crosses = _crosses(s, row, g, price)
     tif = (w0 >> 24) & 255
     if e != 0 or ((crosses or tif >= IOC) and (w0 >> 40) & POST_ONLY != 0):
         return place_other(door(s), n, c), False
@@ -195,9 +198,8 @@ def _leave_window(s, x, row, g, price):
 
 @inline
 def _is_far(s, row, price):
-    """-1 if a price lies outside the window, otherwise zero."""
-    offset = price - s.ins[row + WINDOW_LO]
-    return (offset | (s.ins[row + WINDOW] - 1 - offset)) >> 63
+    """Not zero if a price may lie outside the window, or lies outside limits that are narrower by now."""
+    return ((price - s.ins[row + PLAIN_LOW]) | (s.ins[row + PLAIN_HIGH] - price)) >> 63
 
 
 @inline
@@ -251,10 +253,10 @@ def amend(s, n, c, key):
     owner = I(s.n4[r4 + ACCOUNT])
     offset = price - I(s.ins[row + WINDOW_LO])
     odd = (owner ^ account) | (flags & (HAS_STOP | HAS_EXPIRE | OFF_TICK)) | (has & (APART | ICEBERG))
-    odd |= _odd_terms(s, row, owner, price, total, offset) | _is_far(s, row, old_price)
-    odd |= ((total - 1) | (MAX_ORDER_QTY - total) | (left - 1)) >> 63
-    crosses = (price - I(s.ins[row + BEST + 1 - g])) * (1 - 2 * g) >= 0
-    if crosses or odd != 0 or flags & (HAS_PRICE | HAS_QTY) == 0:  # record 0 is of account 0, which is gated
+    odd |= _odd_terms(s, row, owner, price, total) | _is_far(s, row, old_price)
+    odd |= (total | (left - 1)) >> 63
+    # Record 0 is of account 0, which is gated.
+    if _crosses(s, row, g, price) or odd != 0 or flags & (HAS_PRICE | HAS_QTY) == 0:
         _begin(s, n, I(AMEND))
         return amend_any(door(s), n, c), False
 

@@ -125,7 +125,7 @@ def test_what_few_orders_have_does_not_overlap() -> None:
 def test_instrument_fields_do_not_overlap() -> None:
     pairs = [layout.LEVELS, layout.BEST, layout.BITS0, layout.BITS1, layout.BITS2, layout.FAR_COUNT, layout.FAR_BASE,
              layout.EDGE_PRICED]  # fmt: skip
-    single = [layout.PHASE, layout.MIN_PRICE, layout.MAX_PRICE, layout.MAX_QTY, layout.GATED, layout.WINDOW_LO,
+    single = [layout.PHASE, layout.PLAIN_LOW, layout.PLAIN_HIGH, layout.MAX_QTY, layout.GATED, layout.WINDOW_LO,
               layout.WINDOW, layout.PERMITS, layout.WORDS2, layout.FAR_LEVELS, layout.LAST, layout.LAST_ID,
               layout.REFERENCE, layout.CLOSE, layout.CLOSE_KNOWN, layout.ASIDE]  # fmt: skip
     used = single + pairs + [field + 1 for field in pairs]
@@ -139,7 +139,8 @@ def test_the_book_of_stops_has_its_own_fields_beside_those_of_the_call() -> None
     stops = [STOPS + field for field in (*pairs, *(field + 1 for field in pairs), layout.WINDOW, layout.WINDOW_LO)]
     others = [layout.HIGH, layout.LOW, layout.OVERRIDE, layout.GROUP, layout.CALLING, layout.DIRTY, layout.TREE,
               layout.TREE + 1, layout.TOLD_PRICE, layout.TOLD_VOLUME, layout.TOLD_SURPLUS, layout.TOLD_STEP,
-              layout.LEAVERS, layout.BUYS, layout.PROTECTION, layout.COMMODITY]  # fmt: skip
+              layout.LEAVERS, layout.BUYS, layout.PROTECTION, layout.COMMODITY, layout.MIN_PRICE,
+              layout.MAX_PRICE]  # fmt: skip
     used = stops + others
     assert sorted(used) == sorted(set(used)) and min(used) >= STOPS and max(used) < INSTRUMENT_WORDS
 
