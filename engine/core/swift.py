@@ -13,7 +13,7 @@ from __future__ import annotations
 from engine.core.accounts import position_at
 from engine.core.book import empty_window_level, join_window
 from engine.core.entry import FOK, IOC, LIMIT, enter, place_other, take_record
-from engine.core.events import ONLY, order_attributes, put_first_head, put_id, put_rest
+from engine.core.events import ONLY, order_attributes, put_body, put_first_head, put_id, put_rest
 from engine.core.ids import add_id_at, find_order, is_client_id, root_of, seek_id
 from engine.core.lane import I, U, inline, inv, shl
 from engine.core.layout import (
@@ -56,6 +56,7 @@ from engine.core.layout import (
     PREV,
     PRICE,
     QTY,
+    RULE_OF,
     SEQ,
     SMP_KEY,
     WINDOW_LO,
@@ -72,6 +73,7 @@ from engine.schema import (
     OFF_TICK,
     POST_ONLY,
     PRIORITY_KEPT,
+    Code,
     CommandKind,
     EventKind,
     Phase,
@@ -82,6 +84,7 @@ CONTINUOUS = int(Phase.CONTINUOUS)
 PLACE, CANCEL, AMEND = int(CommandKind.ORDER_PLACE), int(CommandKind.ORDER_CANCEL), int(CommandKind.ORDER_AMEND)
 ACCEPTED, AMENDED = int(EventKind.ORDER_ACCEPTED), int(EventKind.ORDER_AMENDED)
 CANCELED, REQUESTED = int(EventKind.ORDER_CANCELED), int(Reason.REQUESTED)
+REJECTED, UNKNOWN_ORDER = int(EventKind.ORDER_REJECTED), int(Code.UNKNOWN_ORDER)
 # Bytes of a plain place's first word that have one value only: kind, ord_type, flags but for post-only, reserved.
 FIXED = (0xFFFF_0000_00FF_00FF | ((0xFF & ~POST_ONLY) << 40)) - (1 << 64)
 PLAIN = PLACE | (LIMIT << 16) | (HAS_PRICE << 40)
@@ -167,12 +170,17 @@ def place(s, n, c, key):
 
 
 @inline
+def _is_unnamed(s, c):
+    """Whether a command has neither a client id nor the second half of a key of one."""
+    return (s.cmd[c + 4] | s.cmd[c + 5] | s.cmd[c + 6] | s.cmd[c + 7] | s.cmd[c + 9]) == 0
+
+
+@inline
 def named(s, c, account, key):
     """The order that a cancel or amend names by its order_id or by its own client id alone; 0: no such, or not so."""
     low = s.cmd[c + 8]
-    own = s.cmd[c + 4] | s.cmd[c + 5] | s.cmd[c + 6] | s.cmd[c + 7]
     if low > 0:
-        return find_order(s, low) if (own | s.cmd[c + 9]) == 0 else I(0)
+        return find_order(s, low) if _is_unnamed(s, c) else I(0)
     if low < 0 or s.cmd[c + 9] != 0:
         return I(0)
     e, _ = seek_id(s, account, key, s.cmd, c + 4)
@@ -203,6 +211,20 @@ def _is_far(s, row, price):
 
 
 @inline
+def _is_gone(s, c, account):
+    """Whether a cancel whose order was not found names it well, by order_id alone: mostly it comes too late (R7)."""
+    return s.cmd[c + 8] > 0 and _is_unnamed(s, c) and 0 < account <= s.h[ACCOUNTS]
+
+
+@inline
+def _reject_gone(s, n, c, account):
+    """The only event of such a cancel."""
+    attributes = s.h[RULE_OF + UNKNOWN_ORDER] | (((s.cmd[c] >> 8) & 255) << 24) | I(ONLY)
+    put_first_head(s, n, c, I(REJECTED | (UNKNOWN_ORDER << 16)), I(CANCEL), I(0), account, I(0), attributes, I(0))
+    put_body(s, n, s.cmd[c + 2], s.cmd[c + 3], I(0), I(0), I(0), I(0))
+
+
+@inline
 def cancel(s, n, c, key):
     """ORDER_CANCEL (R29)."""
     account = s.cmd[c + 15] & 0xFFFFFFFF
@@ -214,6 +236,9 @@ def cancel(s, n, c, key):
     price = I(s.n8[x * NODE8 + PRICE])
     odd = (I(s.n4[r4 + ACCOUNT]) ^ account) | (s.ins[row + PHASE] ^ CONTINUOUS) | (flags & APART)
     if x == 0 or (odd | _is_far(s, row, price)) != 0:
+        if x == 0 and _is_gone(s, c, account):
+            _reject_gone(s, n, c, account)
+            return n + 1, True
         _begin(s, n, I(CANCEL))
         return cancel_any(door(s), n, c), False
     qty = I(s.n4[r4 + QTY])
