@@ -2,7 +2,8 @@
 
 The folder of a test decides its lane; the markers `jit_off` and `bounds` send it through another build of the kernels
 as well, `nightly` and `slow` keep it out of shorter runs. A lane that runs a quarter over its budget fails, and so does
-one that finds no test: silence is not success. The last line printed is always `N passed, N failed, N skipped`.
+one that finds no test: silence is not success. Budgets are for a quiet machine, and longer by as much as this one is
+slower before or after the lane (tests/calibration.py). The last line printed is always `N passed, N failed, N skipped`.
 
     python -m tests.lanes [--fast | --nightly] [LANE ...]
 """
@@ -21,6 +22,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from tests.calibration import slowness
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRATCH = Path(".run/lanes")
@@ -93,6 +96,7 @@ class Outcome:
     name: str
     budget_s: float = 0
     seconds: float = 0
+    slowness: float = 1  # how many times as long this machine takes as the one that budgets are for
     passed: int = 0
     failed: int = 0
     skipped: int = 0
@@ -160,11 +164,13 @@ def run_lane(lane: Lane, mode: str = "full", root: Path = ROOT) -> Outcome:
     report = root / SCRATCH / f"{lane.name}.xml"
     report.parent.mkdir(parents=True, exist_ok=True)
     report.unlink(missing_ok=True)
+    before = slowness()
     started = time.monotonic()
     code: int | None = NO_TESTS
     if any((root / folder).exists() for folder in lane.folders):
-        code = call(command_of(lane, mode, root), environment_of(lane), root, outcome.budget_s * HARD_STOP)
+        code = call(command_of(lane, mode, root), environment_of(lane), root, outcome.budget_s * HARD_STOP * before)
     outcome.seconds = time.monotonic() - started
+    outcome.slowness = max(before, slowness())
     if report.exists():
         read_report(report, outcome)
     if code is None:
@@ -175,7 +181,7 @@ def run_lane(lane: Lane, mode: str = "full", root: Path = ROOT) -> Outcome:
             outcome.fail("found no test")
     elif code != 0 and not outcome.failed:
         outcome.fail(f"pytest ended with code {code}")
-    if outcome.budget_s and outcome.seconds > outcome.budget_s * OVER_BUDGET:
+    if outcome.budget_s and outcome.seconds > outcome.budget_s * OVER_BUDGET * outcome.slowness:
         outcome.fail(f"took {outcome.seconds:.0f} s, more than a quarter over its {outcome.budget_s:.0f} s")
     if lane.covers_core and not outcome.failed:
         report_coverage(lane, outcome, root)
@@ -256,6 +262,7 @@ def close(outcomes: Sequence[Outcome]) -> int:
     say("lanes")
     for o in outcomes:
         budget = f" of {o.budget_s:.0f}" if o.budget_s else ""
+        budget += f", machine {o.slowness:.1f} times as slow" if o.budget_s and o.slowness > 1.05 else ""
         counts = f"{o.passed:6d} passed {o.failed:4d} failed {o.skipped:4d} skipped"
         print(f"  {o.name:13s}{counts}   {o.seconds:6.1f} s{budget}", *(f"\n  {'':13s}{why}" for why in o.trouble))
     left_out = [f"{tool} is not installed: {what}" for tool, what in OUTSIDE.items() if not shutil.which(tool)]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import lanes
+from tests import calibration, lanes
 from tests.lanes import LANES, Lane, Outcome, close, command_of, environment_of, main, run_lane, selection, summary
 
 MIXED = """
@@ -104,14 +104,21 @@ def test_night_without_any_test_is_failure(capsys: pytest.CaptureFixture[str]) -
     assert capsys.readouterr().out.endswith("\n0 passed, 1 failed, 0 skipped\n")
 
 
-def test_lane_over_budget_fails_though_its_tests_pass(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("slower", "failed"), [(1.0, 1), (60.0, 0)])
+def test_lane_over_budget_fails_though_its_tests_pass(tmp_path: Path, slower: float, failed: int) -> None:
     lane = replace(planted(tmp_path, "import threading\ndef test_long(): threading.Event().wait(1)"), budget_s=0.79)
     # A quarter over is not reached by the hard stop: this one is stretched, so that the test sees a whole lane.
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lanes, "HARD_STOP", 60)
+        patch.setattr(lanes, "slowness", lambda: slower)
         outcome = run_lane(lane, root=tmp_path)
     assert outcome.passed == 1
-    assert [why.partition(",")[2] for why in outcome.trouble] == [" more than a quarter over its 1 s"]
+    assert [why.partition(",")[2] for why in outcome.trouble] == [" more than a quarter over its 1 s"] * failed
+
+
+@pytest.mark.parametrize(("quiet", "slower"), [(0.5, 1.0), (1.0, 1.0), (1.5, 1.5), (9.0, calibration.MOST)])
+def test_slowness_is_that_of_the_machine_within_bounds(quiet: float, slower: float) -> None:
+    assert calibration.slowness(lambda: quiet * calibration.QUIET_SECONDS) == pytest.approx(slower)
 
 
 def test_lane_that_hangs_is_ended_with_all_it_started(tmp_path: Path) -> None:

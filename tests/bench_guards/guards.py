@@ -26,6 +26,7 @@ from engine.schema import EVENT, CommandKind, EventKind, Limits
 from gateway.codec import event_to_json, read_events, to_row
 from gateway.directory import Directory
 from gateway.requests import decode
+from tests.calibration import calibrate
 
 BASELINE: Final = Path(__file__).with_name("baseline.json")
 WORSE: Final = 1.4
@@ -34,18 +35,7 @@ BLOCKS: Final = 10  # of 512 commands
 CALLS: Final = 1_000
 APPENDS: Final = 50
 REQUESTS: Final = 200
-LOOPS: Final = 20_000
 Work = Callable[[], object]
-
-
-def calibrate() -> int:
-    """A fixed piece of plain Python, which nothing of ours can make slower."""
-    table: dict[int, int] = {}
-    mixed = 1
-    for turn in range(LOOPS):
-        mixed = (mixed * 1_103_515_245 + turn) & 0x7FFFFFFF
-        table[mixed & 1023] = turn
-    return mixed + len(table)
 
 
 def seconds(work: Work) -> float:

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.bench_guards.guards import GUARDED, ROUNDS, Work, calibrate, judge, ratio, seconds
+from tests.bench_guards.guards import GUARDED, ROUNDS, Work, judge, ratio, seconds
+from tests.calibration import calibrate
 
 pytestmark = pytest.mark.bench
 
