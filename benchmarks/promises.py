@@ -97,12 +97,13 @@ def _back(found: dict[str, Any], promise: Promise) -> None:
         size = f"{worst['commands'] / 1e6:.0f} million commands"
         text = f"recovery of {size} from the log, {words}: at least {least:g} million a second"
         promise(f"{text} (worst: {worst['workload']})", f"{rate:.2f} million", rate >= least)
-    within = [day for day in days if day["followed"]["snapshot_bytes"] <= SNAPSHOT_BYTES]
-    for day in sorted(within, key=lambda day: -day["snapshot"]["seconds"]["median"])[:1]:
-        seconds = day["snapshot"]["seconds"]
-        size = f"{day['followed']['snapshot_bytes'] / 1e6:.0f} MB"
-        text = f"recovery of that day from a snapshot of {size} and what followed it: at most 2 s ({day['workload']})"
-        promise(text, f"{spread(seconds)} s", seconds["median"] <= 2)
+    by_size = sorted(days, key=lambda day: day["followed"]["snapshot_bytes"])
+    within = [day for day in by_size if day["followed"]["snapshot_bytes"] <= SNAPSHOT_BYTES] or by_size[:1]
+    worst = max(within, key=lambda day: day["snapshot"]["seconds"]["median"])
+    seconds = worst["snapshot"]["seconds"]
+    size = f"{worst['followed']['snapshot_bytes'] / 1e6:.0f} MB"
+    text = f"recovery of that day from a snapshot of {size} and what followed it: at most 2 s ({worst['workload']})"
+    promise(text, f"{spread(seconds)} s", seconds["median"] <= 2)
     wall, cpu = found["start"]["wall_seconds"], found["start"]["cpu_seconds"]
     text = "start to the first accepted order: at most 2.5 s, and 2.0 s of CPU time"
     promise(text, f"{spread(wall)} s, {spread(cpu)} s", wall["median"] <= 2.5 and cpu["median"] <= 2)

@@ -245,14 +245,24 @@ def join(s, row, g, x, price):
         s.ins[row + BEST + g] = price if ((price - best) ^ -g) >= 0 else best
 
 
-@inline
-def join_window(s, row, g, x, price, offset):
-    """Put record x last in the queue of a price in the window, at `offset` of it (R21, R23)."""
-    w = offset >> 6
-    s.bits[s.ins[row + BITS0 + g] + w] |= shl(U(1), offset & 63)
+@outline
+def _mark_word(d, row, g, w):
+    """Word w of the first tier is no longer zero."""
+    s = core(d)
     s.bits[s.ins[row + BITS1 + g] + (w >> 6)] |= shl(U(1), w & 63)
     if s.ins[row + WINDOW] > 4096:  # or one word of the second tier holds all, and the third is not asked
         s.bits[s.ins[row + BITS2 + g] + (w >> 12)] |= shl(U(1), (w >> 6) & 63)
+    return I(0)
+
+
+@inline
+def join_window(s, row, g, x, price, offset):
+    """Put record x last in the queue of a price in the window, at `offset` of it (R21, R23)."""
+    at = s.ins[row + BITS0 + g] + (offset >> 6)
+    word = s.bits[at]
+    s.bits[at] = word | shl(U(1), offset & 63)
+    if word == U(0):
+        _mark_word(door(s), row, g, offset >> 6)
     append(s, s.ins[row + LEVELS + g] + offset, x)
     best = s.ins[row + BEST + g]
     s.ins[row + BEST + g] = price if ((price - best) ^ -g) >= 0 else best

@@ -473,9 +473,10 @@ def run(handle, cmd, ev, low, high, events, room):
     if s.h[STAGE] == FRESH and i < high and n + ROOM <= room and not _is_act(s, i * 16):
         s.h[STAGE] = OPEN
     more = s.h[PENDING] != 0
+    last = I(room) - ROOM  # event from which on there is no room for another command
     while i < high and not more:
         c = i * 16
-        if n + ROOM > room:
+        if n > last:
             break
         if looks:
             _look_ahead(s, i, high - 1)

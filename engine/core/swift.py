@@ -272,8 +272,9 @@ def amend(s, n, c, key):
     old_price = I(s.n8[x * NODE8 + PRICE])
     old_qty = I(s.n4[r4 + QTY])
     leaves = I(s.n4[r4 + LEAVES])
-    price = I(s.cmd[c + 2]) if flags & HAS_PRICE != 0 else old_price
-    total = I(s.cmd[c + 3]) if flags & HAS_QTY != 0 else old_qty
+    price, total = I(s.cmd[c + 2]), I(s.cmd[c + 3])
+    price = price if flags & HAS_PRICE != 0 else old_price
+    total = total if flags & HAS_QTY != 0 else old_qty
     left = total - old_qty + leaves
     owner = I(s.n4[r4 + ACCOUNT])
     offset = price - I(s.ins[row + WINDOW_LO])
