@@ -134,7 +134,7 @@ def bytes_by_layout(limits: Limits) -> dict[str, float]:
         "links": LINKS * 4,
         "client id": CL_ORD_ID_BYTES,
         "entry, without the id": ENTRY_WORDS * 8 - CL_ORD_ID_BYTES,
-        f"table of ids, {PLACES} places to a line": round(arrays.tags.nbytes / orders, 2),
+        f"table of ids, {PLACES} places to a line": round(arrays.tab.nbytes / orders, 2),
         "order index": 4.0,  # one for each order id: ids in turn lie side by side
     }
 

@@ -48,8 +48,8 @@ MAX_INDEX_BYTES: Final = 256 << 20
 _PIECE: Final = 1 << 20  # bytes that are read and hashed in turns, so that they are still near when they are hashed
 _WRITE_PIECES: Final = 512  # buffers in one write; the system takes 1,024
 
-# Arrays by their names; n4 is n8 by another name, tab is tags, and the handle is made anew.
-ARRAYS: Final = tuple(name for name in Arrays.__slots__ if name not in ("n4", "tab", "handle"))
+# Arrays by their names; n4 is n8 by another name, and the handle is made anew.
+ARRAYS: Final = tuple(name for name in Arrays.__slots__ if name not in ("n4", "handle"))
 _ADDRESSES: Final = slice(ADDRESSES, HEADER_WORDS)  # of the header: they are a process's own affair
 # What acts have named: attributes of State. Those with keys of more than one part are written as pairs.
 PLAIN: Final = (

@@ -1,13 +1,13 @@
 """Finding orders: the day's client ids (R6, R7) and the index of live orders by order_id (R37).
 
-Client ids: entries lie in the order of their acceptance; a hash table of (seven-bit tag, entry) finds them, and the
-text itself decides, so two different ids are never taken for one.  Order ids: they rise by one per command, so a
+Client ids: entries lie in the order of their acceptance; a hash table of (tag, entry) finds them, and the text
+itself decides, so two different ids are never taken for one.  Order ids: they rise by one per command, so a
 direct table by the low bits finds nearly all; an order that outlives a whole turn of it moves to a spill table.
 """
 
 from __future__ import annotations
 
-from engine.core.lane import I, U, bytes_in, copy_text, inline, inv, lowest, outline, shl, times
+from engine.core.lane import I, U, bytes_in, copy_text, inline, lowest, outline, places_with, times
 from engine.core.layout import (
     ACCOUNT,
     DIRECT_MASK,
@@ -17,15 +17,14 @@ from engine.core.layout import (
     ENTRY_PLACE,
     ENTRY_QTY,
     ENTRY_WORDS,
-    GROUP4,
-    GROUP8,
-    GROUP_ENTRIES,
-    ID_MASK,
+    ID_BITS,
+    ID_GROUPS,
     IDS,
     INSTRUMENT,
     NODE4,
     NODE8,
     ORDER_ID,
+    PLACES,
     QTY,
     SPILL_MASK,
     SPILL_TOP,
@@ -36,7 +35,6 @@ from engine.schema import KEY_FACTORS, KEY_FINISH
 
 F0, F1, F2, F3 = (U(factor) for factor in KEY_FACTORS)
 FINISH = U(KEY_FINISH)
-ONES, HIGH = U(0x0101010101010101), U(0x8080808080808080)
 letters = bytes_in(((0x2D, 0x2E), (0x30, 0x3A), (0x41, 0x5A), (0x5F, 0x5F), (0x61, 0x7A)))  # - . 0-9 : A-Z _ a-z
 nothing = bytes_in(((0, 0),))
 
@@ -76,35 +74,34 @@ def fold_high(words, at):
 
 
 @inline
-def _group(key, account, mask):
+def _group(key, account, groups):
     """Group of the table where the search for an account's id starts; the account spreads equal texts."""
-    return (I(key) ^ (I(account) * 0x9E3779B1)) & I(mask)
+    return (((I(key) ^ (I(account) * 0x9E3779B1)) & 0xFFFFFFFF) * I(groups)) >> 32
 
 
 @inline
 def group_of(s, account, key):
     """The same, in the table of a venue."""
-    return _group(key, account, s.h[ID_MASK])
+    return _group(key, account, s.h[ID_GROUPS])
 
 
 @inline
 def ask_for_id(s, account, key):
     """Ask for the memory in which an account's client id of this key is looked up, ahead of doing so."""
-    group = _group(key, account, s.h[ID_MASK])
-    fetch(s.tags, group * GROUP8)
+    group = _group(key, account, s.h[ID_GROUPS])
+    fetch(s.tab, group * PLACES)
 
 
 @inline
-def _tag(key):
-    """A key's byte in a group, in each of the eight bytes."""
-    return times(U((key >> 54) | 0x80), ONES)
+def _tag(key, bits):
+    """What stands of a key above the number of its entry: its highest bits, and never 0."""
+    return max(I(key) >> (31 + bits), I(1))
 
 
 @inline
-def _alike(group, tag):
-    """Top bits of the bytes of a group that may be this tag; the lowest of them is."""
-    x = U(group) ^ tag
-    return (x - ONES) & inv(x) & HIGH
+def _entry(s, place, bits):
+    """Number of the entry in a place of the table."""
+    return I(s.tab[place]) & ((I(1) << bits) - 1)
 
 
 @inline
@@ -119,25 +116,26 @@ def _is_text(s, b, words, at):
 @inline
 def seek_id(s, account, key, words, at):
     """(entry of the account's client id with this text or 0, place where it would be); key = fold_low of the text."""
-    mask = s.h[ID_MASK]
-    i = _group(key, account, mask)
-    tag = _tag(key)
+    groups = s.h[ID_GROUPS]
+    bits = s.h[ID_BITS]
+    i = _group(key, account, groups)
+    tag = _tag(key, bits)
     e = I(0)
     while True:
-        group = s.tags[i * GROUP8]
-        alike = _alike(group, tag)
-        while alike != U(0):
-            found = I(s.tab[i * GROUP4 + GROUP_ENTRIES + (lowest(alike) >> 3)])
+        places = places_with(s.tab, i * PLACES, tag, bits)
+        alike = places & 0xFFFF
+        while alike != 0:
+            found = _entry(s, i * PLACES + lowest(alike), bits)
             b = found * ENTRY_WORDS
             if _is_text(s, b, words, at) and (s.ids[b + ENTRY_PLACE] & 0xFFFFFFFF) == account:
                 e = found
                 break
-            alike &= alike - U(1)
-        free = inv(group) & HIGH
-        if e != 0 or free != U(0):
+            alike &= alike - 1
+        free = places >> 16
+        if e != 0 or free != 0:
             break
-        i = (i + 1) & mask
-    return e, (i << 3) + ((lowest(free) >> 3) if free != U(0) else I(0))
+        i = i + 1 if i + 1 < groups else I(0)
+    return e, i * PLACES + lowest(free | 0x10000)
 
 
 @inline
@@ -153,22 +151,23 @@ def find_key(d, account, low, high):
     s = core(d)
     if low < 0 or low >> 62 != 0:
         return I(0)
-    mask = s.h[ID_MASK]
-    i = _group(low, account, mask)
-    tag = _tag(low)
+    groups = s.h[ID_GROUPS]
+    bits = s.h[ID_BITS]
+    i = _group(low, account, groups)
+    tag = _tag(low, bits)
     while True:
-        group = s.tags[i * GROUP8]
-        alike = _alike(group, tag)
-        while alike != U(0):
-            e = I(s.tab[i * GROUP4 + GROUP_ENTRIES + (lowest(alike) >> 3)])
+        places = places_with(s.tab, i * PLACES, tag, bits)
+        alike = places & 0xFFFF
+        while alike != 0:
+            e = _entry(s, i * PLACES + lowest(alike), bits)
             b = e * ENTRY_WORDS
             if (s.ids[b + ENTRY_PLACE] & 0xFFFFFFFF) == account and fold_low(s.ids, b) == low:
                 if fold_high(s.ids, b) == high:
                     return e
-            alike &= alike - U(1)
-        if inv(group) & HIGH != U(0):
+            alike &= alike - 1
+        if places >> 16 != 0:
             return I(0)
-        i = (i + 1) & mask
+        i = i + 1 if i + 1 < groups else I(0)
 
 
 @outline
@@ -191,9 +190,8 @@ def add_id_at(s, place, account, key, words, at, order_id, x):
     s.ids[b + ENTRY_PLACE] = account | (x << 32)
     s.ids[b + ENTRY_END] = 0
     s.ids[b + ENTRY_QTY] = 0
-    i = place >> 3
-    s.tags[i * GROUP8] |= shl((key >> 54) | 0x80, (place & 7) << 3)
-    s.tab[i * GROUP4 + GROUP_ENTRIES + (place & 7)] = e
+    bits = h[ID_BITS]
+    s.tab[place] = (_tag(key, bits) << bits) | e
     return e
 
 

@@ -38,7 +38,6 @@ from engine.core.layout import (
     FLAG_TIF,
     FLAGS,
     FRESH,
-    GROUP8,
     IDLE,
     INSTRUMENT,
     INSTRUMENT_WORDS,
@@ -59,6 +58,7 @@ from engine.core.layout import (
     ORDER_BASE,
     ORDER_ID,
     PENDING,
+    PLACES,
     PREV,
     RESTATING,
     SEQ,
@@ -321,7 +321,7 @@ def _look_at(s, i):
     key = fold_low(s.cmd, c + 4)
     s.h[KEYS + (i & (KEYS_KEPT - 1))] = key
     group = group_of(s, s.cmd[c + 15] & 0xFFFFFFFF, key)
-    fetch_either(named == 0, s.tags, group * GROUP8, s.direct, named & s.h[DIRECT_MASK])
+    fetch_either(named == 0, s.tab, group * PLACES, s.direct, named & s.h[DIRECT_MASK])
 
 
 @inline

@@ -84,6 +84,11 @@ if PLAIN:
 
         return within
 
+    def places_with(table: Any, at: int, tag: int, bits: int) -> int:
+        group = [int(value) for value in table[at : at + 16]]
+        alike = sum(1 << place for place, value in enumerate(group) if value >> bits == tag)
+        return alike | sum(1 << 16 + place for place, value in enumerate(group) if value == 0)
+
     def copy_text(to: Any, place: int, words: Any, at: int) -> None:
         to[place : place + 4] = words[at : at + 4]
 
@@ -209,6 +214,33 @@ else:
 
         return within
 
+    GROUP = ir.VectorType(ir.IntType(32), 16)
+
+    @intrinsic
+    def places_with(_context, table, at, tag, bits):
+        """Which of the 16 int32 at table[at] have this tag above their lowest bits, the first in bit 0, and from bit 16
+        on which are 0; at is that of a cache line."""
+
+        def generate(context, builder, signature, arguments):
+            there = arguments[0]
+            if isinstance(signature.args[0], types.Array):
+                there = context.make_array(signature.args[0])(context, builder, there).data
+            place = builder.bitcast(builder.gep(there, [arguments[1]]), GROUP.as_pointer())
+            group = builder.load(place, align=4)
+
+            def all_of(word):
+                one = builder.insert_element(GROUP(ir.Undefined), builder.trunc(word, GROUP.element), ir.IntType(32)(0))
+                return builder.shuffle_vector(one, GROUP(ir.Undefined), GROUP([0] * 16))
+
+            def places(found):
+                return builder.zext(builder.bitcast(found, ir.IntType(16)), ir.IntType(64))
+
+            alike = places(builder.icmp_unsigned("==", builder.lshr(group, all_of(arguments[3])), all_of(arguments[2])))
+            free = places(builder.icmp_unsigned("==", group, GROUP(None)))
+            return builder.or_(alike, builder.shl(free, ir.IntType(64)(16)))
+
+        return types.int64(table, types.int64, types.int64, types.int64), generate
+
     if CHECKED:
 
         @inline
@@ -254,5 +286,5 @@ else:
 
 
 __all__ = ["CACHE", "CHECKED", "LANE", "PLAIN", "I", "U", "address", "as_int32", "as_int64", "as_uint64", "bytes_in",
-           "copy_text", "highest", "inline", "inv", "kept_in", "kernel", "lowest", "outline", "pointer", "prefetch",
-           "prefetch_either", "shl", "times"]  # fmt: skip
+           "copy_text", "highest", "inline", "inv", "kept_in", "kernel", "lowest", "outline", "places_with", "pointer",
+           "prefetch", "prefetch_either", "shl", "times"]  # fmt: skip

@@ -96,18 +96,15 @@ FEES_BY_LOT, FEES_IN_BPS = 1, 2
 # Entries of the day's client ids (int64): 4 words of text, then
 ENTRY_ORDER, ENTRY_PLACE, ENTRY_END, ENTRY_QTY = 4, 5, 6, 7
 ENTRY_WORDS = 8
-# Their table: a group of eight places is a cache line, which begins with a byte for each (0x80 and seven bits of the
-# key, 0 while free), so that whether an id is new is answered without entries; then the numbers of their entries.
-# `tags` is the table as uint64, `tab` as int32.  The rest of the line is free: a group across two costs more than it.
-PLACES = 8
-GROUP8, GROUP4 = 8, 16  # words of a group in either
-GROUP_ENTRIES = 2  # where the numbers begin, in `tab`
+# Their table, `tab`: a group of places is a cache line.  A place is 0 while free, or the number of an entry, in the
+# lowest ID_BITS, and above it the highest bits of its key: whether an id is new is mostly answered by that line alone.
+PLACES = 16
 # ENTRY_PLACE = account | record << 32 (record 0: ended); ENTRY_END = status << 40 | cum_qty once ended,
 # negative in an alias (minus its root entry); ENTRY_QTY = order_qty | instrument << 32
 
 # Header (int64)
 TIME, ACCOUNTS, INSTRUMENTS, FREE, BUMP, LIVE, ORDER_LIMIT, NEXT_TRADE, IDS, ID_LIMIT = range(10)
-ID_MASK, DIRECT_MASK, SPILL_MASK, SPILLED, ORDER_BASE, LEVEL_LIMIT, LEVELS_USED, STAGE, RESTORED = range(10, 19)
+ID_GROUPS, DIRECT_MASK, SPILL_MASK, SPILLED, ORDER_BASE, LEVEL_LIMIT, LEVELS_USED, STAGE, RESTORED = range(10, 19)
 SEQ, BASE, OP, CAPACITY = range(20, 24)  # of the command in hand; BASE: event number of its index 0; room for events
 CURSOR, CURSOR_RECORD, CURSOR_AT, CURSOR_COUNT, CURSOR_REASON = range(24, 29)
 INCOMING_ENDED, BITS_USED, FAR_USED = range(29, 32)
@@ -124,6 +121,7 @@ STRIDE = 50  # of positions and costs: places per account, owner or currency
 BLIND = 51  # set where the core may not look at commands before their turn (it asks for their memory only)
 STUCK = 49  # whether the next event has no room: only then is work put off, so that the last event knows it is that
 RULE_OF = 64  # rule number of each code
+ID_BITS = 53
 SPILL_TOP = 52  # highest order_id in the spill table, or of those that were since it was empty
 ADDRESSES = 128  # of the arrays, in the order of memory.Core; from here on nothing means anything outside the process
 # What looking ahead has found, by the low bits of a command's place in its block: the key of its client id, and the

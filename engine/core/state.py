@@ -23,10 +23,10 @@ from engine.core.layout import (
     ENTRY_WORDS,
     FAR_USED,
     GATE,
-    GROUP8,
     HEADER_WORDS,
+    ID_BITS,
+    ID_GROUPS,
     ID_LIMIT,
-    ID_MASK,
     INSTRUMENT_WORDS,
     LEVEL_LIMIT,
     LEVELS_USED,
@@ -93,15 +93,15 @@ class Arrays:
     """All arrays of one venue (fields and strides: engine/core/layout.py).
 
     h header; ins instruments; link the queues; n4, n8 the records of levels and orders (the same memory as int32 and
-    int64); bits the occupancy bitmaps; far the far lists (price, level); tags, tab the table of client ids (one memory
-    as well), ids the client ids; direct, spill the order index; acc accounts; scratch room for sorting; more what few
-    orders have; tree the sums of calls; work what phases bring; ctl the price controls; pos positions and open lots,
-    own their sums by owner and commodity; cost margins and fees.
+    int64); bits the occupancy bitmaps; far the far lists (price, level); tab the table of client ids, ids the ids;
+    direct, spill the order index; acc accounts; scratch room for sorting; more what few orders have; tree the sums of
+    calls; work what phases bring; ctl the price controls; pos positions and open lots, own their sums by owner and
+    commodity; cost margins and fees.
     """
 
     __slots__ = (
         "acc", "bits", "cost", "ctl", "direct", "far", "h", "handle", "ids", "ins", "link", "more", "n4", "n8", "own",
-        "pos", "scratch", "spill", "tab", "tags", "tree", "work",
+        "pos", "scratch", "spill", "tab", "tree", "work",
     )  # fmt: skip
 
     def __init__(self, limits: Limits) -> None:
@@ -116,7 +116,7 @@ class Arrays:
         order_base = levels + 1
         stride = limits.instruments + 1
         positions = (limits.accounts + 1) * stride * POSITION_WORDS
-        groups = _power(2 * limits.day_ids) // PLACES
+        groups = -(-(limits.day_ids + limits.day_ids // 4) // PLACES) + 1
         # What every command needs comes first, for small arrays then share a large page.
         pieces = _pieces({
             "h": HEADER_WORDS,
@@ -127,7 +127,7 @@ class Arrays:
             "n8": (order_base + limits.orders) * NODE8,
             "direct": _power(4 * limits.orders) // 2,
             "pos": positions,
-            "tags": groups * GROUP8,
+            "tab": groups * PLACES // 2,
             "ids": (limits.day_ids + 1) * ENTRY_WORDS,
             "spill": 2 * _power(2 * limits.orders),
             "ctl": stride * CONTROL_WORDS,
@@ -144,8 +144,8 @@ class Arrays:
         self.pos, self.own, self.more, self.tree = (pieces[name] for name in ("pos", "own", "more", "tree"))
         self.far, self.scratch = pieces["far"], pieces["scratch"]
         self.link, self.direct = pieces["link"].view(np.int32), pieces["direct"].view(np.int32)
-        self.bits, self.tags = pieces["bits"].view(np.uint64), pieces["tags"].view(np.uint64)
-        self.n4, self.tab = self.n8.view(np.int32), self.tags.view(np.int32)
+        self.bits = pieces["bits"].view(np.uint64)
+        self.n4, self.tab = self.n8.view(np.int32), pieces["tab"].view(np.int32)
         assert self.n4.size == self.n8.size // NODE8 * NODE4
         self.acc[GATE] = NO_ACCOUNT
         self.h[STRIDE] = stride
@@ -154,14 +154,15 @@ class Arrays:
         self.h[BUMP] = self.h[ORDER_BASE] = order_base
         self.h[ORDER_LIMIT], self.h[ID_LIMIT], self.h[LEVEL_LIMIT] = limits.orders, limits.day_ids, limits.levels
         self.h[LEVELS_USED] = self.h[NEXT_TRADE] = 1
-        self.h[ID_MASK], self.h[DIRECT_MASK] = self.tags.size // GROUP8 - 1, self.direct.size - 1
+        self.h[ID_GROUPS], self.h[ID_BITS] = groups, limits.day_ids.bit_length()
+        self.h[DIRECT_MASK] = self.direct.size - 1
         self.h[SPILL_MASK] = self.spill.size // 2 - 1
         self.h[BITS_USED] = self.h[FAR_USED] = 0
         for code, rule in CODE_RULE.items():
             self.h[RULE_OF + code] = rule
 
         arrays: tuple[npt.NDArray[Any], ...] = (
-            self.h, self.ins, self.link, self.n4, self.n8, self.bits, self.far, self.tags, self.tab, self.ids,
+            self.h, self.ins, self.link, self.n4, self.n8, self.bits, self.far, self.tab, self.ids,
             self.direct, self.spill, self.acc, self.scratch, self.more, self.tree, self.work, self.ctl, self.pos,
             self.own, self.cost,
         )  # fmt: skip

@@ -275,7 +275,7 @@ def test_the_price_of_small_books_is_that_of_the_ladder(terms: dict[str, Any]) -
             sides.add((expected[2] > 0) - (expected[2] < 0))
             world.mass_cancel(1)
             world.state.arrays.h[8] = 0  # or the day's ids would run out
-            world.state.arrays.tags[:] = 0
+            world.state.arrays.tab[:] = 0
     assert steps == set(AuctionStep) and sides == {-1, 0, 1}
 
 

@@ -23,9 +23,8 @@ from engine.core.ids import (
 )
 from engine.core.layout import (
     DIRECT_MASK,
-    GROUP4,
-    GROUP_ENTRIES,
-    ID_MASK,
+    ID_BITS,
+    ID_GROUPS,
     NODE8,
     ORDER_ID,
     PLACES,
@@ -121,12 +120,12 @@ def test_folding_gives_the_key_of_the_schema() -> None:
 def test_ids_whose_searches_begin_at_one_place_are_told_apart() -> None:
     state = new_state(TINY)
     s = views(state)
-    mask = int(state.arrays.h[ID_MASK])
+    groups = int(state.arrays.h[ID_GROUPS])
     rng = random.Random(4)
     home, texts = None, []
     while len(texts) < TINY.day_ids:
         text = random_id(rng)
-        group = (cl_ord_id_key(text)[0] ^ 1 * 0x9E3779B1) & mask
+        group = ((cl_ord_id_key(text)[0] ^ 1 * 0x9E3779B1) & 0xFFFFFFFF) * groups >> 32
         home = group if home is None else home
         if group == home and text not in texts:
             texts.append(text)
@@ -167,8 +166,35 @@ def test_ids_of_one_tag_and_group_are_told_apart() -> None:
         assert add(s, 1, 5 << 54, text, number, number) == number
         for known, other in enumerate(texts, 1):
             assert find_id(s, 1, 5 << 54, words(other), 0) == (known if known <= number else 0)
-    assert np.count_nonzero(s.tab.reshape(-1, GROUP4)[:, GROUP_ENTRIES:]) == len(texts)
+    assert np.count_nonzero(s.tab) == len(texts)
     assert find_id(s, 1, 6 << 54, words(texts[0]), 0) == 0, "another tag"
+
+
+def test_the_table_is_searched_round_its_end() -> None:
+    state = new_state(TINY)
+    s = views(state)
+    last = PLACES * (int(state.arrays.h[ID_GROUPS]) - 1)
+    key = 0xFFFFFFFF ^ 0x9E3779B1
+    texts = [b"last-%d" % k for k in range(PLACES + 3)]
+    for number, text in enumerate(texts, 1):
+        add(s, 1, key, text, number, number)
+    taken = np.flatnonzero(s.tab)
+    assert taken.tolist() == [0, 1, 2, *range(last, last + PLACES)]
+    assert all(find_id(s, 1, key, words(text), 0) == number for number, text in enumerate(texts, 1))
+    assert find_id(s, 1, key, words(b"new"), 0) == 0
+
+
+def test_a_place_holds_the_highest_bits_of_a_key_and_the_number_of_an_entry() -> None:
+    for day_ids in (1, 2, 63, 64, (1 << 16) - 1, 1 << 16):
+        state = new_state(TINY._replace(day_ids=day_ids))
+        s = views(state)
+        bits = int(state.arrays.h[ID_BITS])
+        assert day_ids < 1 << bits <= 2 * day_ids, "the last entry has room"
+        for number, key in enumerate(((1 << 62) - 1, 0, 1 << 61)[:day_ids], 1):
+            add(s, 1, key, b"id-%d" % number, number, number)
+            assert find_id(s, 1, key, words(b"id-%d" % number), 0) == number
+            place = int(s.tab[np.flatnonzero((s.tab & (1 << bits) - 1) == number)[0]])
+            assert place >> bits == max(key >> (31 + bits), 1), "no key makes a place look free"
 
 
 def test_half_a_key_names_nothing() -> None:

@@ -23,7 +23,9 @@ COLD_CPU_SECONDS = 30
 WORDS = [0, 1, 2, 3, 63, 64, 1 << 31, 1 << 32, (1 << 63) - 1, 1 << 63, MASK - 1, MASK]
 
 
-inv, lowest, highest, times, shl = alone(lane.inv, lane.lowest, lane.highest, lane.times, lane.shl)
+inv, lowest, highest, times, shl, places_with = alone(
+    lane.inv, lane.lowest, lane.highest, lane.times, lane.shl, lane.places_with
+)
 
 
 def unsigned(number: int) -> np.uint64:
@@ -43,6 +45,23 @@ def test_unsigned_words_behave_as_in_a_machine() -> None:
             assert int(times(unsigned(a), unsigned(b))) == a * b & MASK
         for n in (0, 1, 31, 32, 62, 63):
             assert int(shl(unsigned(a), n)) == a << n & MASK
+
+
+@pytest.mark.jit_off
+@pytest.mark.bounds
+def test_a_group_of_places_is_told_by_tag_and_by_what_is_free() -> None:
+    rng = random.Random(11)
+    table = np.zeros(48, np.int32)
+    for bits in (1, 7, 20, 27):
+        for _ in range(50):
+            tags = [rng.randrange(1, 1 << min(31 - bits, 3)) for _ in range(48)]
+            table[:] = [rng.choice((0, tag << bits | rng.randrange(1 << bits))) for tag in tags]
+            for at in (0, 16, 32):
+                tag = rng.choice(tags)
+                found = int(places_with(table, at, tag, bits))
+                alike = [place for place in range(16) if table[at + place] >> bits == tag]
+                free = [place for place in range(16) if table[at + place] == 0]
+                assert found == sum(1 << place for place in alike) | sum(1 << 16 + place for place in free)
 
 
 @pytest.mark.jit_off

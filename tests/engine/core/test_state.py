@@ -12,10 +12,10 @@ from engine.core.layout import (
     CONTROL_WORDS,
     COST_WORDS,
     DIRECT_MASK,
-    GROUP8,
     HEADER_WORDS,
+    ID_BITS,
+    ID_GROUPS,
     ID_LIMIT,
-    ID_MASK,
     LEVEL_LIMIT,
     LINKS,
     NODE8,
@@ -39,22 +39,20 @@ LEAST = Limits(instruments=1, accounts=1, orders=1, levels=1, day_ids=1)
 
 
 @pytest.mark.parametrize("limits", (LEAST, Limits(3, 5, 7, 11, 13), Limits(2, 2, 65, 129, 129)))
-def test_tables_are_powers_of_two_at_least_twice_as_large_as_what_they_hold(limits: Limits) -> None:
+def test_tables_have_room_for_what_they_hold_and_more(limits: Limits) -> None:
     a = Arrays(limits)
     for size, least in (
-        (a.tags.size // GROUP8 * PLACES, 2 * limits.day_ids),
         (a.direct.size, 4 * limits.orders),
         (a.spill.size // 2, 2 * limits.orders),
     ):
         assert size >= max(64, least) and size & (size - 1) == 0
-    assert [int(a.h[field]) + 1 for field in (ID_MASK, DIRECT_MASK, SPILL_MASK)] == [
-        a.tags.size // GROUP8, a.direct.size, a.spill.size // 2,
-    ]  # fmt: skip
+    assert [int(a.h[field]) + 1 for field in (DIRECT_MASK, SPILL_MASK)] == [a.direct.size, a.spill.size // 2]
+    assert a.tab.size == int(a.h[ID_GROUPS]) * PLACES >= 1.25 * limits.day_ids + 1
+    assert limits.day_ids < 1 << int(a.h[ID_BITS]) <= 1 << 27
     assert [int(a.h[field]) for field in (ORDER_LIMIT, ID_LIMIT, LEVEL_LIMIT)] == [
         limits.orders, limits.day_ids, limits.levels,
     ]  # fmt: skip
     assert a.h.size == HEADER_WORDS
-    assert a.tab.size == 2 * a.tags.size and np.shares_memory(a.tab, a.tags)
     assert a.link.size == a.n8.size // NODE8 * LINKS
     stride = limits.instruments + 1
     assert int(a.h[STRIDE]) == stride and a.ctl.size == stride * CONTROL_WORDS
@@ -129,7 +127,7 @@ def test_memory_is_reserved_once() -> None:
     def day(count: int) -> None:
         for _ in range(count):
             world.state.arrays.h[8] = 0  # a new day's ids, or the table would fill up
-            world.state.arrays.tags[:] = 0
+            world.state.arrays.tab[:] = 0
             world.place(1, BUY, 1, 100)
             world.mass_cancel(1)
 
