@@ -6,7 +6,7 @@ engine/scan.py.
 
 Every byte of a segment is either under a checksum or must be zero, so that no flipped byte goes unseen:
 the first page's fields and both slots by CRC-32, a block's header, rows and payload by its sha256, its event rows by
-CRC-32, and all the rest (paddings, reserved bytes, the room not yet written) by being zero.
+theirs, and all the rest (paddings, reserved bytes, the room not yet written) by being zero.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ BLOCK_FIELDS: Final[tuple[Field, ...]] = (
     ("durable_seq", "q", "what was known to be on disk when this block was written"),
     ("fingerprint", "32s", "SCHEMA_FINGERPRINT"),
     ("previous", "32s", "sha256 of the block before: the chain"),
-    ("events_sha256", "32s", "sha256 of the event rows"),
+    ("events_sha256", "32s", "sha256 of the event rows: they are what the venue told, and whole"),
     ("reserved", "16s", "0"),
     ("digest", "32s", "sha256 of the fields above, the command rows and the payload: the block's own"),
 )
@@ -121,8 +121,7 @@ EVENTS_MAGIC: Final = b"EVTS"
 EVENTS_FIELDS: Final[tuple[Field, ...]] = (
     ("magic", "4s", f"`{EVENTS_MAGIC.decode()}`"),
     ("rows", "I", "number of EVENT rows, as in the block header"),
-    ("crc", "I", "CRC-32 of the rows"),
-    ("reserved", "I", "0"),
+    ("reserved", "8s", "0"),
 )
 
 
@@ -343,7 +342,7 @@ def pack_block(
     chain = hashlib.sha256(head)
     chain.update(rows)
     length = _BARE_BYTES + (count + emitted) * ROW_BYTES
-    section = EVENTS_HEADER.pack(EVENTS_MAGIC, emitted, zlib.crc32(events), 0)
+    section = EVENTS_HEADER.pack(EVENTS_MAGIC, emitted, b"")
     if payload:
         chain.update(payload)
         length += _rounded(payload_bytes, EVENTS_ALIGN)
@@ -386,13 +385,12 @@ def read_block(data: bytes | bytearray, offset: int) -> Block:
     section = offset + events_offset(count, payload_bytes)
     if payload_end != section and any(view[payload_end:section]):
         raise Broken("bytes behind the payload are not zero", payload_end)
-    events_magic, rows, crc, reserved = EVENTS_HEADER.unpack_from(data, section)
     events_at = section + EVENTS_HEADER.size
     events_end = events_at + emitted * ROW_BYTES
-    if (events_magic, rows, reserved) != (EVENTS_MAGIC, emitted, 0):
+    if EVENTS_HEADER.unpack_from(data, section) != (EVENTS_MAGIC, emitted, bytes(8)):
         raise Broken("the head of the event section is damaged", section)
-    if zlib.crc32(view[events_at:events_end]) != crc:
-        raise Broken("the event rows do not match their checksum", section)
+    if rows_digest(view[events_at:events_end]) != header.events_sha256:
+        raise Broken("the event rows do not match their sha256", section)
     if events_end != end and any(view[events_end:end]):
         raise Broken("bytes behind the event rows are not zero", events_end)
     return Block(

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-FORMAT_VERSION: Final = 1  # layout of blocks and rows
+FORMAT_VERSION: Final = 2  # layout of blocks and rows
 RULES_VERSION: Final = 2  # meaning of the rules in engine/RULES.md
 
 

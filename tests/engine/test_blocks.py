@@ -6,7 +6,7 @@ import pytest
 
 from engine import blocks
 from engine.blocks import PAGE_BYTES, Broken, SegmentHead, Slot, SlotState, block_length, pack_block, read_block
-from engine.schema import MAX_BLOCK_ROWS
+from engine.schema import FORMAT_VERSION, MAX_BLOCK_ROWS
 from tests.logs import SMALL, Echo, rows
 
 HEAD = SegmentHead(8 << 10, 3, 20261123, 7, 100, SMALL, bytes(range(32)))
@@ -102,8 +102,8 @@ def test_every_bit_of_a_first_page_is_guarded() -> None:
 
 def test_a_log_of_another_format_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     data = bytes(page())
-    monkeypatch.setattr(blocks, "FORMAT_VERSION", 2)
-    with pytest.raises(Broken, match=r"written under format 1.*this is format 2"):
+    monkeypatch.setattr(blocks, "FORMAT_VERSION", FORMAT_VERSION + 1)
+    with pytest.raises(Broken, match=rf"written under format {FORMAT_VERSION}.*this is format {FORMAT_VERSION + 1}"):
         SegmentHead.read(data)
 
 

@@ -149,7 +149,7 @@ def test_a_notional_fits_an_int64() -> None:
 
 def test_the_fingerprint_is_that_of_layouts_and_enumerations(monkeypatch: pytest.MonkeyPatch) -> None:
     assert schema._fingerprint() == schema.SCHEMA_FINGERPRINT and len(schema.SCHEMA_FINGERPRINT) == 32
-    monkeypatch.setattr(schema, "FORMAT_VERSION", 2)
+    monkeypatch.setattr(schema, "FORMAT_VERSION", schema.FORMAT_VERSION + 1)
     assert schema._fingerprint() != schema.SCHEMA_FINGERPRINT
     monkeypatch.undo()
     for name in ("COMMAND", "EVENT", "TRADE"):

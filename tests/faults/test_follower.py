@@ -93,7 +93,7 @@ def test_an_exchange_whose_log_is_not_what_it_was_stops_and_does_not_start_again
         exchange.process.wait(timeout=PATIENCE_S)
         assert exchange.end() == EXIT_DAMAGED
         said = exchange.log.read_text()
-        assert f"seq {blocks[-1].header.first_seq}: the event rows do not match their checksum" in said
+        assert f"seq {blocks[-1].header.first_seq}: the event rows do not match their sha256" in said
         assert "the venue stops, without acknowledging: its follower finds" in said
         with pytest.raises(AssertionError, match="it serves"):
             exchange.start()
