@@ -20,7 +20,6 @@ from benchmarks.flows.challenge import ORDERS, SCENARIOS, generate
 from benchmarks.measure import back_memory, progress, quiet, save, summary
 from benchmarks.peers import BLOCK_ROWS, Core, Readable, Spent
 from benchmarks.workloads import Stream
-from engine.core.layout import BLIND
 
 ROUNDS: Final = 9
 QUICK_ROUNDS: Final = 3
@@ -35,7 +34,8 @@ def venue(stream: Stream, way: str, *, keep_digest: bool = False) -> Core:
     """A fresh venue that takes a stream in one of the WAYS."""
     core = Core(stream, keep_digest=keep_digest)
     core.block = 1 if way == "calls" else BLOCK_ROWS
-    core.state.arrays.h[BLIND] = way != "blocks"
+    if way != "blocks":
+        core.state.arrays.go_blind()
     return core
 
 

@@ -6,9 +6,12 @@ nothing of it is left out: the duplicate check of client ids, owner, phase, limi
 prevention (the one account has it set to none, or its orders could not trade), positions, full event rows.
 
 Client ids are text, as the schema wants: eight letters for an id of 32 bits, sixteen for a larger one.  Cancels and
-modifies name an order by the order_id that its acceptance told, which a table by the challenge's number keeps, as a
-client would; where there is none (no such order, or a number out of the table's range) by its client id.  An id that is
-used again after its order has ended, which our rules refuse for a trading day (R6), gets a counted suffix.
+modifies name an order by the order_id that its acceptance told while it is among the latest, which a small table holds,
+and by its client id after that.  An id that is used again after its order has ended, which our rules refuse for a
+trading day (R6), gets a counted suffix.
+
+A message costs most where it waits for memory that is not in the caches, and what is written fills them: so the adapter
+keeps little, and reports go past them.
 """
 
 from __future__ import annotations
@@ -28,11 +31,10 @@ from engine.apply import act_payload, new_state, run_block
 from engine.core.book import level_at
 from engine.core.ids import ask_for_id, fold_low
 from engine.core.kernel import resume, step
-from engine.core.lane import LANE, I, U, as_int32, as_int64, inline, intrinsic, kernel, outline, shl, times
+from engine.core.lane import LANE, I, U, as_int64, inline, intrinsic, kernel, outline, shl, times
 from engine.core.layout import (
     BASE,
     BEST,
-    BLIND,
     CAPACITY,
     INSTRUMENT_WORDS,
     LEAVES,
@@ -83,9 +85,10 @@ ENDED = int(OrdStatus.FILLED)
 ACCOUNT, INSTRUMENT = 1, 1
 
 # Words of the adapter's own header
-RING, HEAD, TAIL, MASK, WRITTEN, TAIL_SEEN, PUBLISH, NAMES, AGAIN, AGAIN_MASK, AGAIN_COUNT, OURS, KNOWN = range(13)
+RING, HEAD, TAIL, MASK, WRITTEN, TAIL_SEEN, PUBLISH, NAMES, AGAIN, AGAIN_MASK, AGAIN_COUNT, LATEST, PAST = range(13)
 OWN_WORDS = 16
 AGAIN_SLOTS = 1 << 12
+LATEST_ORDERS = 1 << 12  # a pair (number, our order_id) of each, by the lowest bits of the number
 LETTERS, NIBBLES = U(0x4141414141414141), U(0x0F0F0F0F0F0F0F0F)
 PAIRS, HALVES, LOW = U(0x00FF00FF00FF00FF), U(0x0000FFFF0000FFFF), U(0xFFFFFFFF)
 
@@ -134,6 +137,41 @@ def _store_text(_context, words, place, one, two, three):
     return types.void(words, types.int64, types.int64, types.int64, types.int64), generate
 
 
+def _report_writer(past: bool) -> Any:
+    """Write a report of eight words, the last of them 0, into the caches or past them."""
+
+    @intrinsic
+    def store(_context, words, place, head, number, order_id, price, qty, maker, taker):
+        def generate(context, builder, signature, arguments):
+            kind = ir.VectorType(ir.IntType(64), 8)
+            report = kind([0] * 8)
+            for at, word in enumerate(arguments[2:]):
+                report = builder.insert_element(report, word, ir.IntType(32)(at))
+            there = builder.bitcast(builder.gep(arguments[0], [arguments[1]]), kind.as_pointer())
+            stored = builder.store(report, there, 64)
+            if past:
+                stored.set_metadata("nontemporal", builder.module.add_metadata([ir.IntType(32)(1)]))
+            return context.get_dummy_value()
+
+        return types.void(words, *[types.int64] * 8), generate
+
+    return store
+
+
+_store_report, _store_past = _report_writer(past=False), _report_writer(past=True)
+
+
+@intrinsic
+def _fence(_context):
+    """What goes past the caches is in no order with other writes unless a fence is between them."""
+
+    def generate(context, builder, signature, arguments):
+        builder.fence("seq_cst")
+        return context.get_dummy_value()
+
+    return types.void(), generate
+
+
 @inline
 def _letters(half):
     """32 bits as eight letters A to P."""
@@ -173,13 +211,12 @@ def _put_text(s, own, order_id):
 @inline
 def _put_name(s, own, order_id):
     """Name an order in the command row: by our order_id where it has one, or by its client id."""
-    ours = I(0)
-    if U(order_id) < U(own[KNOWN]):
-        ours = I(as_int32(own[OURS])[order_id])
-    if ours == 0:
+    latest = as_int64(own[LATEST])
+    at = 2 * (order_id & (LATEST_ORDERS - 1))
+    if latest[at] != order_id or latest[at + 1] == 0:
         return _put_text(s, own, order_id)
     _store_text(s.cmd, I(4), I(0), I(0), I(0))
-    s.cmd[8] = ours
+    s.cmd[8] = latest[at + 1]
     return I(0)
 
 
@@ -199,17 +236,15 @@ def _report(own, ring, kind, side, number, order_id, price, qty, maker, taker):
     """Write one report into the ring, and publish every so many."""
     w = own[WRITTEN]
     r = (w & own[MASK]) * REPORT_WORDS
-    ring[r] = kind | (side << 8)
-    ring[r + 1] = number
-    ring[r + 2] = order_id
-    ring[r + 3] = price
-    ring[r + 4] = qty
-    ring[r + 5] = maker
-    ring[r + 6] = taker
-    ring[r + 7] = 0
+    head = kind | (side << 8)
+    if own[PAST] != 0:
+        _store_past(ring, r, head, number, order_id, price, qty, maker, taker)
+    else:
+        _store_report(ring, r, head, number, order_id, price, qty, maker, taker)
     w += 1
     own[WRITTEN] = w
     if w & (own[PUBLISH] - 1) == 0:
+        _fence()
         _store_released(as_int64(own[HEAD]), w)
         if w + own[PUBLISH] - own[TAIL_SEEN] > own[MASK] + 1:
             _wait(own, w)
@@ -246,8 +281,10 @@ def _tell(s, own, ring, names, n, number, order_id):
         side = _byte(s.ev, at * 8 + 35) - 1
         if kind == ACCEPTED:
             names[_word(s.ev, at + 5)] = order_id
-            if U(order_id) < U(own[KNOWN]):
-                as_int32(own[OURS])[order_id] = _word(s.ev, at + 5)
+            latest = as_int64(own[LATEST])
+            where = 2 * (order_id & (LATEST_ORDERS - 1))
+            latest[where] = order_id
+            latest[where + 1] = _word(s.ev, at + 5)
             _report(
                 own, ring, I(ORDER_ACK), side, number, order_id, _word(s.ev, at + 6), _word(s.ev, at + 7), I(0), I(0)
             )
@@ -379,11 +416,12 @@ def _native(function: Any) -> int:
 _KEPT: list[Any] = []  # what compiled code holds addresses of
 
 
-def build(ring: int, head: int, tail: int, slots: int, publish: int, orders: int) -> tuple[int, ...]:
+def build(ring: int, head: int, tail: int, slots: int, publish: int, orders: int, past: int) -> tuple[int, ...]:
     """An open venue with one instrument and one account for up to `orders` new orders and four times as many commands.
 
     ring, head, tail: addresses of `slots` reports (a power of two) and of the two counters; publish: reports between
-    two publications (a power of two).  Returns the addresses (drive, query, handle, own header)."""
+    two publications (a power of two); past: whether reports go past the caches.  Returns the addresses (drive, query,
+    handle, own header)."""
     state = new_state(Limits(instruments=1, accounts=1, orders=1 << 20, levels=2 * WINDOW, day_ids=orders))
     terms: tuple[tuple[CommandKind, dict[str, Any]], ...] = (
         (CommandKind.ACCOUNT_DEFINE, {"account": "A1", "member": "M1", "owner": "B1"}),
@@ -407,16 +445,16 @@ def build(ring: int, head: int, tail: int, slots: int, publish: int, orders: int
     rows.view(np.int64)[:] = 0
     names = np.zeros(4 * orders + len(terms) + 1, np.int64)
     names[:] = 0
-    ours = np.zeros(4 * orders, np.int32)
-    ours[:] = 0
+    latest = np.zeros(2 * LATEST_ORDERS, np.int64)
     again = np.zeros(2 * AGAIN_SLOTS, np.int64)
     own = np.zeros(OWN_WORDS, np.int64)
     own[RING], own[HEAD], own[TAIL], own[MASK], own[PUBLISH] = ring, head, tail, slots - 1, publish
     own[NAMES], own[AGAIN], own[AGAIN_MASK] = names.ctypes.data, again.ctypes.data, AGAIN_SLOTS - 1
-    own[OURS], own[KNOWN] = ours.ctypes.data, ours.size
+    own[LATEST], own[PAST] = latest.ctypes.data, past
     h = arrays.h
     h[CMD], h[EV] = command.ctypes.data, rows.ctypes.data
-    h[BLIND], h[CAPACITY] = 1, EVENT_ROOM
+    arrays.go_blind()
+    h[CAPACITY] = EVENT_ROOM
     assert h[SEQ] == len(terms)
     arrays.touch()
     handle = h.ctypes.data
@@ -424,5 +462,5 @@ def build(ring: int, head: int, tail: int, slots: int, publish: int, orders: int
     query(handle, 0, 0, 0)
     if not kernel_cache.is_sealed(_CACHE):
         kernel_cache.seal(_CACHE)
-    _KEPT.extend((state, command, rows, names, ours, again, own))
+    _KEPT.extend((state, command, rows, names, latest, again, own))
     return _native(drive), _native(query), handle, own.ctypes.data

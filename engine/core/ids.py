@@ -7,9 +7,10 @@ direct table by the low bits finds nearly all; an order that outlives a whole tu
 
 from __future__ import annotations
 
-from engine.core.lane import I, U, bytes_in, copy_text, inline, lowest, outline, places_with, times
+from engine.core.lane import I, U, bytes_in, copy_text, inline, lowest, outline, places_with, shl, times
 from engine.core.layout import (
     ACCOUNT,
+    BLIND,
     DIRECT_MASK,
     ENTRY,
     ENTRY_END,
@@ -21,11 +22,15 @@ from engine.core.layout import (
     ID_GROUPS,
     IDS,
     INSTRUMENT,
+    LATE,
+    LATE_COUNT,
+    LATE_MOST,
     NODE4,
     NODE8,
     ORDER_ID,
     PLACES,
     QTY,
+    SEEN_WORDS,
     SPILL_MASK,
     SPILL_TOP,
     SPILLED,
@@ -74,22 +79,22 @@ def fold_high(words, at):
 
 
 @inline
-def _group(key, account, groups):
-    """Group of the table where the search for an account's id starts; the account spreads equal texts."""
-    return (((I(key) ^ (I(account) * 0x9E3779B1)) & 0xFFFFFFFF) * I(groups)) >> 32
+def _share(key, account, size):
+    """Which of `size` parts an account's id falls to; the account spreads equal texts."""
+    return (((I(key) ^ (I(account) * 0x9E3779B1)) & 0xFFFFFFFF) * I(size)) >> 32
 
 
 @inline
 def group_of(s, account, key):
-    """The same, in the table of a venue."""
-    return _group(key, account, s.h[ID_GROUPS])
+    """Group of the table where the search for an account's id starts."""
+    return _share(key, account, s.h[ID_GROUPS])
 
 
 @inline
 def ask_for_id(s, account, key):
     """Ask for the memory in which an account's client id of this key is looked up, ahead of doing so."""
-    group = _group(key, account, s.h[ID_GROUPS])
-    fetch(s.tab, group * PLACES)
+    fetch(s.seen, _share(key, account, s.h[SEEN_WORDS]))
+    fetch(s.tab, group_of(s, account, key) * PLACES)
 
 
 @inline
@@ -118,7 +123,7 @@ def seek_id(s, account, key, words, at):
     """(entry of the account's client id with this text or 0, place where it would be); key = fold_low of the text."""
     groups = s.h[ID_GROUPS]
     bits = s.h[ID_BITS]
-    i = _group(key, account, groups)
+    i = _share(key, account, groups)
     tag = _tag(key, bits)
     e = I(0)
     while True:
@@ -135,7 +140,72 @@ def seek_id(s, account, key, words, at):
         if e != 0 or free != 0:
             break
         i = i + 1 if i + 1 < groups else I(0)
+    if e == 0 and s.h[LATE_COUNT] != 0:
+        e = _late_entry(door(s), account, key, words, at)
     return e, i * PLACES + lowest(free | 0x10000)
+
+
+@outline
+def _late_entry(d, account, key, words, at):
+    """The entry of a text among those that are not in the table yet, or 0."""
+    s = core(d)
+    k = I(0)
+    while k < s.h[LATE_COUNT]:
+        e = s.h[IDS] - k
+        b = e * ENTRY_WORDS
+        if s.h[LATE + (e & (LATE_MOST - 1))] == key and (s.ids[b + ENTRY_PLACE] & 0xFFFFFFFF) == account:
+            if _is_text(s, b, words, at):
+                return e
+        k += 1
+    return I(0)
+
+
+@inline
+def _free_place(s, account, key):
+    """The place of the table in which an id that is in none would be."""
+    i = group_of(s, account, key)
+    free = places_with(s.tab, i * PLACES, I(0), I(31)) >> 16
+    while free == 0:
+        i = i + 1 if i + 1 < s.h[ID_GROUPS] else I(0)
+        free = places_with(s.tab, i * PLACES, I(0), I(31)) >> 16
+    return i * PLACES + lowest(free)
+
+
+@inline
+def _put_late(s, e):
+    """Write a late entry into the table."""
+    key = s.h[LATE + (e & (LATE_MOST - 1))]
+    bits = s.h[ID_BITS]
+    place = _free_place(s, s.ids[e * ENTRY_WORDS + ENTRY_PLACE] & 0xFFFFFFFF, key)
+    s.tab[place] = (_tag(key, bits) << bits) | e
+
+
+@outline
+def _settle(d):
+    """Write all late entries into the table."""
+    s = core(d)
+    while s.h[LATE_COUNT] != 0:
+        _put_late(s, s.h[IDS] - s.h[LATE_COUNT] + 1)
+        s.h[LATE_COUNT] -= 1
+    return I(0)
+
+
+@inline
+def _marks(key):
+    """What an id leaves in its word of the filter: three bits."""
+    return shl(U(1), (key >> 32) & 63) | shl(U(1), (key >> 38) & 63) | shl(U(1), (key >> 44) & 63)
+
+
+@inline
+def may_be_known(s, account, key):
+    """False if no id of this key was consumed; the filter is kept only where commands are not known ahead."""
+    marks = _marks(key)
+    return s.seen[_share(key, account, s.h[SEEN_WORDS])] & marks == marks
+
+
+@inline
+def _mark(s, account, key):
+    s.seen[_share(key, account, s.h[SEEN_WORDS])] |= _marks(key)
 
 
 @inline
@@ -153,7 +223,7 @@ def find_key(d, account, low, high):
         return I(0)
     groups = s.h[ID_GROUPS]
     bits = s.h[ID_BITS]
-    i = _group(low, account, groups)
+    i = _share(low, account, groups)
     tag = _tag(low, bits)
     while True:
         places = places_with(s.tab, i * PLACES, tag, bits)
@@ -166,21 +236,61 @@ def find_key(d, account, low, high):
                     return e
             alike &= alike - 1
         if places >> 16 != 0:
-            return I(0)
+            return _late_key(door(s), account, low, high) if s.h[LATE_COUNT] != 0 else I(0)
         i = i + 1 if i + 1 < groups else I(0)
+
+
+@outline
+def _late_key(d, account, low, high):
+    """The same, among the entries that are not in the table yet."""
+    s = core(d)
+    k = I(0)
+    while k < s.h[LATE_COUNT]:
+        e = s.h[IDS] - k
+        b = e * ENTRY_WORDS
+        if s.h[LATE + (e & (LATE_MOST - 1))] == low and (s.ids[b + ENTRY_PLACE] & 0xFFFFFFFF) == account:
+            if fold_high(s.ids, b) == high:
+                return e
+        k += 1
+    return I(0)
 
 
 @outline
 def add_id(d, account, key, c, order_id, x):
     """Consume the client id of the command at offset c (R6); returns its entry.  The caller knows there is room."""
     s = core(d)
+    _settle(door(s))
+    if s.h[BLIND] != 0:
+        _mark(s, account, key)
     _, place = seek_id(s, account, key, s.cmd, c + 4)
     return add_id_at(s, place, account, key, s.cmd, c + 4, order_id, x)
 
 
 @inline
+def add_id_late(s, account, key, words, at, order_id, x):
+    """Consume a client id whose place in the table nobody has looked up; returns its entry."""
+    h = s.h
+    e = _add(s, account, words, at, order_id, x)
+    if h[LATE_COUNT] == LATE_MOST:
+        _put_late(s, e - LATE_MOST)
+    else:
+        h[LATE_COUNT] += 1
+    h[LATE + (e & (LATE_MOST - 1))] = key
+    _mark(s, account, key)
+    return e
+
+
+@inline
 def add_id_at(s, place, account, key, words, at, order_id, x):
     """Consume a client id that has this free place; returns its entry."""
+    e = _add(s, account, words, at, order_id, x)
+    bits = s.h[ID_BITS]
+    s.tab[place] = (_tag(key, bits) << bits) | e
+    return e
+
+
+@inline
+def _add(s, account, words, at, order_id, x):
     h = s.h
     e = h[IDS] + 1
     h[IDS] = e
@@ -190,8 +300,6 @@ def add_id_at(s, place, account, key, words, at, order_id, x):
     s.ids[b + ENTRY_PLACE] = account | (x << 32)
     s.ids[b + ENTRY_END] = 0
     s.ids[b + ENTRY_QTY] = 0
-    bits = h[ID_BITS]
-    s.tab[place] = (_tag(key, bits) << bits) | e
     return e
 
 
@@ -303,6 +411,7 @@ def find_order(s, order_id):
 __all__ = [
     "add_id",
     "add_id_at",
+    "add_id_late",
     "ask_for_id",
     "close_entry",
     "find_id",
@@ -312,6 +421,7 @@ __all__ = [
     "group_of",
     "index_order",
     "is_client_id",
+    "may_be_known",
     "root_of",
     "seek_id",
     "unindex_order",

@@ -99,6 +99,8 @@ ENTRY_WORDS = 8
 # Their table, `tab`: a group of places is a cache line.  A place is 0 while free, or the number of an entry, in the
 # lowest ID_BITS, and above it the highest bits of its key: whether an id is new is mostly answered by that line alone.
 PLACES = 16
+# Where commands are not known ahead, nobody waits for that line: `seen` says that an id is new, from a byte an id, and
+# of the latest LATE_MOST entries only their keys are kept, until their lines have come.
 # ENTRY_PLACE = account | record << 32 (record 0: ended); ENTRY_END = status << 40 | cum_qty once ended,
 # negative in an alias (minus its root entry); ENTRY_QTY = order_qty | instrument << 32
 
@@ -122,6 +124,8 @@ BLIND = 51  # set where the core may not look at commands before their turn (it 
 STUCK = 49  # whether the next event has no room: only then is work put off, so that the last event knows it is that
 RULE_OF = 64  # rule number of each code
 ID_BITS = 53
+SEEN_WORDS, LATE_COUNT, LATE = 54, 55, 56  # of the filter; entries not in the table yet, and their keys in turn
+LATE_MOST = 8
 SPILL_TOP = 52  # highest order_id in the spill table, or of those that were since it was empty
 ADDRESSES = 128  # of the arrays, in the order of memory.Core; from here on nothing means anything outside the process
 # What looking ahead has found, by the low bits of a command's place in its block: the key of its client id, and the

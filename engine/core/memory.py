@@ -1,7 +1,7 @@
 """How a kernel reaches the arrays: the tuple `Core`, and the door by which functions that are not inlined get it.
 
 Compiled, every array is a typed pointer whose address stands in the header, so a call passes one pointer instead of
-twenty and Python passes three arrays.  In the other lanes the tuple of arrays itself is passed.
+twenty-one and Python passes three arrays.  In the other lanes the tuple of arrays itself is passed.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from engine.core.lane import LANE, address, as_int32, as_int64, as_uint64, inlin
 from engine.core.layout import ADDRESSES
 
 Core = namedtuple(
-    "Core", "h ins link n4 n8 bits far tab ids direct spill acc scratch more tree work ctl pos own cost cmd ev"
+    "Core", "h ins link n4 n8 bits far tab seen ids direct spill acc scratch more tree work ctl pos own cost cmd ev"
 )
 (
-    INS, LINK, N4, N8, BITS, FAR, TAB, IDS, DIRECT, SPILL, ACC, SCRATCH, MORE, TREE, WORK, CTL, POS, OWN,
+    INS, LINK, N4, N8, BITS, FAR, TAB, SEEN, IDS, DIRECT, SPILL, ACC, SCRATCH, MORE, TREE, WORK, CTL, POS, OWN,
     COST, CMD, EV,
-) = range(ADDRESSES, ADDRESSES + 21)  # fmt: skip
+) = range(ADDRESSES, ADDRESSES + 22)  # fmt: skip
 
 if LANE == "compiled":
 
@@ -25,7 +25,7 @@ if LANE == "compiled":
     def core(d):
         """The arrays behind a door."""
         return Core(d, as_int64(d[INS]), as_int32(d[LINK]), as_int32(d[N8]), as_int64(d[N8]), as_uint64(d[BITS]),
-                    as_int64(d[FAR]), as_int32(d[TAB]), as_int64(d[IDS]), as_int32(d[DIRECT]),
+                    as_int64(d[FAR]), as_int32(d[TAB]), as_uint64(d[SEEN]), as_int64(d[IDS]), as_int32(d[DIRECT]),
                     as_int64(d[SPILL]), as_int64(d[ACC]), as_int64(d[SCRATCH]), as_int64(d[MORE]), as_int64(d[TREE]),
                     as_int64(d[WORK]), as_int64(d[CTL]), as_int64(d[POS]), as_int64(d[OWN]), as_int64(d[COST]),
                     as_int64(d[CMD]), as_int64(d[EV]))  # fmt: skip
@@ -75,7 +75,7 @@ else:
     def enter(handle, cmd, ev):
         return Core(handle[0], handle[1], handle[2], handle[3], handle[4], handle[5], handle[6], handle[7], handle[8],
                     handle[9], handle[10], handle[11], handle[12], handle[13], handle[14], handle[15], handle[16],
-                    handle[17], handle[18], handle[19], cmd, ev)  # fmt: skip
+                    handle[17], handle[18], handle[19], handle[20], cmd, ev)  # fmt: skip
 
 
 __all__ = ["Core", "core", "door", "enter", "fetch", "fetch_either"]

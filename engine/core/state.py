@@ -16,6 +16,7 @@ from engine.core.layout import (
     ACCOUNT_WORDS,
     ADDRESSES,
     BITS_USED,
+    BLIND,
     BUMP,
     CONTROL_WORDS,
     COST_WORDS,
@@ -27,6 +28,7 @@ from engine.core.layout import (
     ID_BITS,
     ID_GROUPS,
     ID_LIMIT,
+    IDS,
     INSTRUMENT_WORDS,
     LEVEL_LIMIT,
     LEVELS_USED,
@@ -43,6 +45,7 @@ from engine.core.layout import (
     PLACES,
     POSITION_WORDS,
     RULE_OF,
+    SEEN_WORDS,
     SPILL_MASK,
     STRIDE,
     TELL_AT,
@@ -101,7 +104,7 @@ class Arrays:
 
     __slots__ = (
         "acc", "bits", "cost", "ctl", "direct", "far", "h", "handle", "ids", "ins", "link", "more", "n4", "n8", "own",
-        "pos", "scratch", "spill", "tab", "tree", "work",
+        "pos", "scratch", "seen", "spill", "tab", "tree", "work",
     )  # fmt: skip
 
     def __init__(self, limits: Limits) -> None:
@@ -128,6 +131,7 @@ class Arrays:
             "direct": _power(4 * limits.orders) // 2,
             "pos": positions,
             "tab": groups * PLACES // 2,
+            "seen": limits.day_ids // 8 + 1,
             "ids": (limits.day_ids + 1) * ENTRY_WORDS,
             "spill": 2 * _power(2 * limits.orders),
             "ctl": stride * CONTROL_WORDS,
@@ -144,7 +148,7 @@ class Arrays:
         self.pos, self.own, self.more, self.tree = (pieces[name] for name in ("pos", "own", "more", "tree"))
         self.far, self.scratch = pieces["far"], pieces["scratch"]
         self.link, self.direct = pieces["link"].view(np.int32), pieces["direct"].view(np.int32)
-        self.bits = pieces["bits"].view(np.uint64)
+        self.bits, self.seen = pieces["bits"].view(np.uint64), pieces["seen"].view(np.uint64)
         self.n4, self.tab = self.n8.view(np.int32), pieces["tab"].view(np.int32)
         assert self.n4.size == self.n8.size // NODE8 * NODE4
         self.acc[GATE] = NO_ACCOUNT
@@ -155,6 +159,7 @@ class Arrays:
         self.h[ORDER_LIMIT], self.h[ID_LIMIT], self.h[LEVEL_LIMIT] = limits.orders, limits.day_ids, limits.levels
         self.h[LEVELS_USED] = self.h[NEXT_TRADE] = 1
         self.h[ID_GROUPS], self.h[ID_BITS] = groups, limits.day_ids.bit_length()
+        self.h[SEEN_WORDS] = self.seen.size
         self.h[DIRECT_MASK] = self.direct.size - 1
         self.h[SPILL_MASK] = self.spill.size // 2 - 1
         self.h[BITS_USED] = self.h[FAR_USED] = 0
@@ -162,7 +167,7 @@ class Arrays:
             self.h[RULE_OF + code] = rule
 
         arrays: tuple[npt.NDArray[Any], ...] = (
-            self.h, self.ins, self.link, self.n4, self.n8, self.bits, self.far, self.tab, self.ids,
+            self.h, self.ins, self.link, self.n4, self.n8, self.bits, self.far, self.tab, self.seen, self.ids,
             self.direct, self.spill, self.acc, self.scratch, self.more, self.tree, self.work, self.ctl, self.pos,
             self.own, self.cost,
         )  # fmt: skip
@@ -170,6 +175,12 @@ class Arrays:
             self.h[ADDRESSES + place] = array.ctypes.data
         self.handle: Any = self.h if LANE == "compiled" else arrays
         """What `kernel.run` takes: the header, which holds the addresses of the rest, or the arrays themselves."""
+
+    def go_blind(self) -> None:
+        """From now on commands are not known before their turn.  ValueError once there are client ids."""
+        if self.h[IDS]:
+            raise ValueError("this venue has taken client ids already")
+        self.h[BLIND] = 1
 
     def touch(self) -> None:
         """Have the system give all the memory now: a virtual machine may take milliseconds for each new piece."""

@@ -14,7 +14,7 @@ from engine.core.accounts import position_at
 from engine.core.book import empty_window_level, join_window
 from engine.core.entry import FOK, IOC, LIMIT, enter, place_other, take_record
 from engine.core.events import ONLY, order_attributes, put_body, put_first_head, put_id, put_rest
-from engine.core.ids import add_id_at, find_order, is_client_id, root_of, seek_id
+from engine.core.ids import add_id_at, add_id_late, find_order, is_client_id, may_be_known, root_of, seek_id
 from engine.core.lane import I, U, inline, inv, shl
 from engine.core.layout import (
     ACCOUNT,
@@ -25,6 +25,7 @@ from engine.core.layout import (
     BEARS,
     BEST,
     BITS0,
+    BLIND,
     BUYS_OPEN,
     CURSOR,
     ENTRY_PLACE,
@@ -41,6 +42,7 @@ from engine.core.layout import (
     INSTRUMENT_WORDS,
     INSTRUMENTS,
     LEAVES,
+    LEVELS,
     LINKS,
     LIVE,
     MAX_QTY,
@@ -62,7 +64,7 @@ from engine.core.layout import (
     WINDOW_LO,
 )  # fmt: skip
 from engine.core.matching import ENDED_CANCELED, fok_fills, release, settle, sweep
-from engine.core.memory import door
+from engine.core.memory import door, fetch
 from engine.core.orders import amend_any, cancel_any
 from engine.schema import (
     HAS_EXPIRE,
@@ -139,15 +141,23 @@ def place(s, n, c, key):
     odd |= ((h[ID_LIMIT] - 1 - h[IDS]) | (h[ORDER_LIMIT] - 1 - h[LIVE])) >> 63  # R15
     if odd != 0 or not is_client_id(s.cmd, c + 4):
         return place_other(door(s), n, c), False
-    e, slot = seek_id(s, account, key, s.cmd, c + 4)
     g = ((w0 >> 8) & 255) - 1
+    blind = h[BLIND] != 0
+    e = slot = I(0)
+    if blind:
+        fetch(s.link, (s.ins[row + LEVELS + g] + offset) * LINKS)
+    if not blind or may_be_known(s, account, key):
+        e, slot = seek_id(s, account, key, s.cmd, c + 4)
     crosses = _crosses(s, row, g, price)
     tif = (w0 >> 24) & 255
     if e != 0 or ((crosses or tif >= IOC) and (w0 >> 40) & POST_ONLY != 0):
         return place_other(door(s), n, c), False
 
     x = take_record(s)
-    e = add_id_at(s, slot, account, key, s.cmd, c + 4, h[SEQ], x)
+    if blind:
+        e = add_id_late(s, account, key, s.cmd, c + 4, h[SEQ], x)
+    else:
+        e = add_id_at(s, slot, account, key, s.cmd, c + 4, h[SEQ], x)
     enter(s, c, x, e, account, instrument, h[SEQ], price, qty, qty, I(GIVES_UP) if tif >= IOC else I(0))
     rests = not crosses and tif < IOC
     put_first_head(s, n, c, I(ACCEPTED), I(PLACE), instrument, account, I(CONTINUOUS),

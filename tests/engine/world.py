@@ -267,7 +267,7 @@ def views(state: State, commands: Rows | None = None, events: Rows | None = None
     ev = np.zeros(16 * 64, np.int64) if events is None else events.view(np.int64)
     if LANE == "compiled":
         a.h[CMD], a.h[EV] = cmd.ctypes.data, ev.ctypes.data
-    return Core(a.h, a.ins, a.link, a.n4, a.n8, a.bits, a.far, a.tab, a.ids, a.direct, a.spill, a.acc,
+    return Core(a.h, a.ins, a.link, a.n4, a.n8, a.bits, a.far, a.tab, a.seen, a.ids, a.direct, a.spill, a.acc,
                 a.scratch, a.more, a.tree, a.work, a.ctl, a.pos, a.own, a.cost, cmd, ev)  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from engine.apply import new_state
 from engine.core import ids
 from engine.core.ids import (
     add_id,
+    add_id_late,
     find_id,
     find_key,
     find_order,
@@ -19,12 +20,15 @@ from engine.core.ids import (
     fold_low,
     index_order,
     is_client_id,
+    may_be_known,
     unindex_order,
 )
 from engine.core.layout import (
     DIRECT_MASK,
     ID_BITS,
     ID_GROUPS,
+    LATE_COUNT,
+    LATE_MOST,
     NODE8,
     ORDER_ID,
     PLACES,
@@ -38,9 +42,11 @@ from tests.engine.core.alone import alone
 from tests.engine.world import GTC, SELL, World, behind, views
 
 (
-    add_id, find_id, find_key, find_order, fold_high, fold_low, index_order, is_client_id, unindex_order,
+    add_id, add_id_late, find_id, find_key, find_order, fold_high, fold_low, index_order, is_client_id, may_be_known,
+    unindex_order,
 ) = alone(
-    add_id, find_id, find_key, find_order, fold_high, fold_low, index_order, is_client_id, unindex_order,
+    add_id, add_id_late, find_id, find_key, find_order, fold_high, fold_low, index_order, is_client_id, may_be_known,
+    unindex_order,
 )  # fmt: skip
 
 pytestmark = [pytest.mark.jit_off, pytest.mark.bounds]
@@ -195,6 +201,58 @@ def test_a_place_holds_the_highest_bits_of_a_key_and_the_number_of_an_entry() ->
             assert find_id(s, 1, key, words(b"id-%d" % number), 0) == number
             place = int(s.tab[np.flatnonzero((s.tab & (1 << bits) - 1) == number)[0]])
             assert place >> bits == max(key >> (31 + bits), 1), "no key makes a place look free"
+
+
+def test_the_latest_ids_are_found_before_they_are_in_the_table() -> None:
+    state = new_state(TINY)
+    state.arrays.go_blind()
+    s = views(state)
+    texts = [b"late-%d" % k for k in range(40)]
+    for number, text in enumerate(texts, 1):
+        key, high = cl_ord_id_key(text)
+        s.cmd[4:8] = words(text)
+        if number % 11:
+            assert add_id_late(s, 1, key, s.cmd, 4, number, number) == number
+        else:
+            assert add(s, 1, key, text, number, number) == number
+        late = number % 11
+        assert int(state.arrays.h[LATE_COUNT]) == min(late, LATE_MOST)
+        assert np.count_nonzero(s.tab) == number - min(late, LATE_MOST)
+        for known, other in enumerate(texts, 1):
+            here = known if known <= number else 0
+            assert find_id(s, 1, cl_ord_id_key(other)[0], words(other), 0) == here
+            assert find_key(behind(s), 1, *cl_ord_id_key(other)) == here
+            assert find_id(s, 2, cl_ord_id_key(other)[0], words(other), 0) == 0
+        assert find_id(s, 1, key, words(b"another"), 0) == 0, "the text decides"
+        assert find_key(behind(s), 1, key, high ^ 2) == 0
+
+
+def test_the_filter_knows_every_id_that_was_consumed_and_few_others() -> None:
+    limits = TINY._replace(day_ids=512)
+    state = new_state(limits)
+    state.arrays.go_blind()
+    s = views(state)
+    rng = random.Random(6)
+    texts = list({random_id(rng) for _ in range(600)})[: limits.day_ids]
+    wrong = 0
+    for number, text in enumerate(texts, 1):
+        key = cl_ord_id_key(text)[0]
+        wrong += bool(may_be_known(s, 1, key))
+        s.cmd[4:8] = words(text)
+        if number % 3:
+            add_id_late(s, 1, key, s.cmd, 4, number, number)
+        else:
+            add(s, 1, key, text, number, number)
+        assert may_be_known(s, 1, key)
+    assert wrong < limits.day_ids // 20
+    assert all(may_be_known(s, 1, cl_ord_id_key(text)[0]) for text in texts)
+
+
+def test_who_has_taken_ids_cannot_go_blind() -> None:
+    state = new_state(TINY)
+    add(views(state), 1, cl_ord_id_key(b"a")[0], b"a", 1, 1)
+    with pytest.raises(ValueError, match="has taken client ids"):
+        state.arrays.go_blind()
 
 
 def test_half_a_key_names_nothing() -> None:

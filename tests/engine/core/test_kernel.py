@@ -7,7 +7,7 @@ import pytest
 
 from engine.apply import MIN_EVENT_ROOM, apply
 from engine.core.invariants import check
-from engine.core.layout import BLIND, CURSOR, IDLE, PENDING
+from engine.core.layout import CURSOR, IDLE, PENDING
 from engine.dump import dump
 from engine.schema import (
     EVENT,
@@ -21,6 +21,7 @@ from engine.schema import (
     EventKind,
     Phase,
     Reason,
+    cl_ord_id_key,
 )
 from tests.engine.world import (
     AT_CLOSE,
@@ -28,6 +29,7 @@ from tests.engine.world import (
     DAY,
     GTC,
     GTD,
+    IOC,
     SELL,
     SMALL,
     Rows,
@@ -338,6 +340,40 @@ def test_time_never_runs_backwards() -> None:
 # --- looking ahead ----------------------------------------------------------------------------------------
 
 
+def test_commands_that_nobody_knew_ahead_find_and_refuse_ids_as_others_do() -> None:
+    """Ids of few texts, used again and again, and named in all ways, soon and late after they were consumed."""
+    streams = []
+    for blind in (False, True):
+        world = World(SMALL._replace(orders=256, day_ids=1_024))
+        world.checks = False
+        if blind:
+            world.state.arrays.go_blind()
+        rng = random.Random(13)
+        told = []
+        for step in range(600):
+            account, text = rng.choice((1, 3)), b"id-%d" % rng.randrange(step // 2 + 4)
+            low, high = cl_ord_id_key(text)
+            kind = rng.choice((A.ORDER_PLACE, A.ORDER_PLACE, A.ORDER_CANCEL, A.ORDER_AMEND))
+            if kind == A.ORDER_PLACE:
+                price = 500 + 3 * account + rng.randrange(4)
+                odd = rng.choice(({}, {}, {}, {"time_in_force": IOC}))
+                row = world.order(
+                    account, rng.choice((BUY, SELL)), rng.randint(1, 3), price, **{"cl_ord_id": text, **odd}
+                )
+            else:
+                named = rng.choice(({"cl_ord_id": text}, {"target_lo": low, "target_hi": high}))
+                if kind == A.ORDER_AMEND:
+                    named |= {"flags": HAS_PRICE, "price": 490 + rng.randrange(30)}
+                    if "target_lo" in named and rng.random() < 0.5:
+                        named["cl_ord_id"] = b"new-%d" % step
+                row = world.row(kind, account=account, **named)
+            told.append(world.run(row))
+        streams.append(np.concatenate(told))
+        check(world.state)
+    assert streams[0].tobytes() == streams[1].tobytes()
+    assert {K.ORDER_STATUS, K.ORDER_CANCELED, K.ORDER_AMENDED, K.TRADE, K.ORDER_REJECTED} <= set(kinds(streams[0]))
+
+
 def test_asking_ahead_for_memory_changes_nothing() -> None:
     """Commands of a block fetch what those after them will need, if they may look; junk among them does no harm."""
     crowded = 100
@@ -345,7 +381,8 @@ def test_asking_ahead_for_memory_changes_nothing() -> None:
     for size, blind in ((64, 0), (64, 1), (1, 0)):
         world = World(SMALL._replace(orders=256, day_ids=512))
         world.checks = False
-        world.state.arrays.h[BLIND] = blind
+        if blind:
+            world.state.arrays.go_blind()
         orders = np.repeat(world.order(1, BUY, 1, 500, time_in_force=GTC), crowded)
         orders["seq"] += np.arange(crowded)
         orders["cl_ord_id"] = np.arange(crowded).astype("S8")
