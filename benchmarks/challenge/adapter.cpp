@@ -100,10 +100,9 @@ void take(const me_msg_t* messages, uint32_t count) {
     auto* written = &reinterpret_cast<uint64_t*>(own)[kWritten];
     for (uint32_t i = 0; i < count; ++i) {
         drive(&result, &error, handle, own, reinterpret_cast<int64_t>(messages + i), 1);
-        const uint64_t first = ring->tail.load(std::memory_order_relaxed);
-        for (uint64_t r = first; r < *written; ++r)
-            while (!transport->push(sink, &ring->slots[r & ring->mask])) _mm_pause();
-        ring->tail.store(*written, std::memory_order_relaxed);
+        for (uint64_t r = 0; r < *written; ++r)
+            while (!transport->push(sink, &ring->slots[r])) _mm_pause();
+        *written = 0;  // the same few slots for every message
     }
 #else
     drive(&result, &error, handle, own, reinterpret_cast<int64_t>(messages), count);
