@@ -419,9 +419,11 @@ _KEPT: list[Any] = []  # what compiled code holds addresses of
 def build(ring: int, head: int, tail: int, slots: int, publish: int, orders: int, past: int) -> tuple[int, ...]:
     """An open venue with one instrument and one account for up to `orders` new orders and four times as many commands.
 
-    ring, head, tail: addresses of `slots` reports (a power of two) and of the two counters; publish: reports between
-    two publications (a power of two); past: whether reports go past the caches.  Returns the addresses (drive, query,
-    handle, own header)."""
+    ring, head, tail: addresses of `slots` reports (a power of two, each a cache line) and of the two counters; publish:
+    reports between two publications (a power of two); past: whether reports go past the caches.  Returns the addresses
+    (drive, query, handle, own header).  ValueError if the reports do not begin at a cache line."""
+    if ring % 64:
+        raise ValueError("the reports do not begin at a cache line")
     state = new_state(Limits(instruments=1, accounts=1, orders=1 << 20, levels=2 * WINDOW, day_ids=orders))
     terms: tuple[tuple[CommandKind, dict[str, Any]], ...] = (
         (CommandKind.ACCOUNT_DEFINE, {"account": "A1", "member": "M1", "owner": "B1"}),

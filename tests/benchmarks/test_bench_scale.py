@@ -89,8 +89,8 @@ def test_memory_of_an_order_is_what_the_layout_says_and_what_the_process_grows_b
     found = bench_scale.memory(200_000)
     assert found["layout_without_id"] == pytest.approx(sum(found["layout"].values()) - 32, abs=0.1)
     assert found["layout_without_id"] <= 160
-    # Large pages round every array up to 2 MB, which among 200,000 orders is 10 bytes each.
-    assert found["measured_without_id"] == pytest.approx(found["layout_without_id"], rel=0.35)
+    # Large pages round every array up to 2 MB, which among 200,000 orders is 10 bytes for each of the six.
+    assert 0.9 * found["layout_without_id"] < found["measured_without_id"] < found["layout_without_id"] + 6 * 10.5
 
 
 def test_layout_counts_every_array_that_an_order_takes_room_in() -> None:

@@ -18,14 +18,19 @@ MESSAGE = np.dtype([("kind", "<i8"), ("order", "<i8"), ("seq", "<i8"), ("price",
 SLOTS = 1 << 10
 
 
-@pytest.fixture(scope="module")
-def drive() -> Any:
+@pytest.fixture(scope="module", params=[0, 1], ids=["reports into the caches", "reports past them"])
+def drive(request: pytest.FixtureRequest) -> Any:
     if LANE != "compiled":
         pytest.skip("the adapter calls the compiled core")
     from benchmarks.challenge import host
 
-    ring, head, tail = np.zeros((SLOTS, 8), np.int64), np.zeros(1, np.int64), np.zeros(1, np.int64)
-    drive, query, handle, own = host.build(ring.ctypes.data, head.ctypes.data, tail.ctypes.data, SLOTS, 1, 1_000)
+    lines, head, tail = np.zeros((SLOTS + 1) * 8, np.int64), np.zeros(1, np.int64), np.zeros(1, np.int64)
+    skip = -lines.ctypes.data % 64 // 8  # a report is a cache line
+    ring = lines[skip : skip + SLOTS * 8].reshape(SLOTS, 8)
+    made = ring.ctypes.data, head.ctypes.data, tail.ctypes.data, SLOTS, 1, 1_000, request.param
+    drive, query, handle, own = host.build(*made)
+    with pytest.raises(ValueError, match="cache line"):
+        host.build(ring.ctypes.data + 8, *made[1:])
     call = ctypes.CFUNCTYPE(ctypes.c_int, *[ctypes.c_void_p] * 2, *[ctypes.c_int64] * 4)
 
     def ask(function: int, *arguments: int) -> int:
@@ -64,6 +69,14 @@ def test_messages_become_reports(drive: Any) -> None:
         (ACK, 10, 502, 9), (TRADED, 1 << 40, 501, 3), (TRADED, 8, 502, 1), (CANCELED, 10, 502, 5),
     ]  # fmt: skip
     assert drive.query(0) == -(1 << 63) and drive.query(1) == (1 << 63) - 1
+
+
+def test_an_order_is_named_when_it_is_no_longer_among_the_latest(drive: Any) -> None:
+    for order in (300, 300 + (1 << 12)):
+        assert drive((PLACE, order, 400, 1, 0, 0)) == [(ACK, order, 400, 1)]
+    assert drive((MODIFY, 300, 401, 2, 0, 0)) == [(MODIFIED, 300, 401, 2)]
+    for order in (300, 300 + (1 << 12)):
+        assert drive((CANCEL, order, 0, 0, 0, 0))[0][:2] == (CANCELED, order)
 
 
 def test_an_id_may_be_used_again_once_its_order_has_ended(drive: Any) -> None:
