@@ -193,7 +193,7 @@ def test_header_fields_do_not_overlap() -> None:
     used = [getattr(layout, name) for name in names.split()]
     assert len(set(used)) == len(used)
     assert CURSOR_REASON < max(used) < RULE_OF
-    assert RULE_OF + max(Code) < ADDRESSES
+    assert layout.LATE + layout.LATE_MOST <= RULE_OF and RULE_OF + max(Code) < ADDRESSES
     assert ADDRESSES + len(Core._fields) - 1 <= HEADER_WORDS
 
 
